@@ -1,0 +1,52 @@
+"""The command line: `mstar run` for recipes, every other word for LightningCLI."""
+
+from __future__ import annotations
+
+import sys
+
+import mstar
+
+HELP = """\
+usage: mstar COMMAND ...
+
+  fit        train: warm-up, process reward, self-evolution
+  validate   evaluate on the validation split
+  test       evaluate on the test split
+  predict    sample responses, or label their steps, and write them down
+  run        run a recipe: a list of such commands, finished ones skipped
+
+  mstar fit -c configs/demo/evolve.yaml                   one command with its configuration
+  mstar fit -c a.yaml -c b.yaml --trainer.strategy fsdp2  files stack, flags win
+  mstar fit -c a.yaml --print_config                      the whole configuration, nothing is run
+  mstar fit --help                                        every setting
+  mstar run configs/recipes/demo.yaml                     the whole method on an embedded model and data
+
+  -h, --help   this page          --version   the version
+"""
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run one command.
+
+    Args:
+        args: What follows ``mstar`` on the command line; ``None`` takes it from there.
+    """
+    words = sys.argv[1:] if args is None else args
+    match words[:1]:
+        case [] | ["-h"] | ["--help"]:
+            print(HELP, end="")
+        case ["--version"]:
+            print(f"mstar {mstar.__version__}")
+        case ["run"]:
+            # The branches import for themselves: help and recipes answer at once, without the seconds that torch takes.
+            from mstar.recipe.command import main as run
+
+            run(words[1:])
+        case _:
+            from mstar.cli import main as lightning_cli
+
+            lightning_cli(words)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,7 @@
+"""Is a response right? Extraction of the final answer, and equality that knows the answer's type."""
+
+from mstar.answers.compare import equal
+from mstar.answers.extract import extract_answer
+from mstar.answers.verify import Judgement, verify
+
+__all__ = ["Judgement", "equal", "extract_answer", "verify"]

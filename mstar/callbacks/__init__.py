@@ -1,0 +1,6 @@
+"""Callbacks that watch a run or write down its result."""
+
+from mstar.callbacks.exploration import ExplorationMonitor
+from mstar.callbacks.export import Export
+
+__all__ = ["ExplorationMonitor", "Export"]

@@ -1,0 +1,127 @@
+"""The monitor: how well the policy answers, and how much there is left to learn from sampling it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch.distributed
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from mstar.datamodules.evolving import EvolvingDataModule
+from mstar.dynamics import by_kind, summarize, wilson_interval
+from mstar.evaluation import Evaluated
+from mstar.files import write_atomically, write_json
+from mstar.rollout.store import to_parquet
+from mstar.types import Group
+
+
+class ExplorationMonitor(Callback):
+    """Logs the dynamics of the paper's section 8 for validation, test and rollouts.
+
+    ``<split>/pass@k`` (unbiased), ``<split>/reward_pass@k``, ``<split>/headroom`` (pass@k - greedy accuracy), answers
+    a prompt, length, truncation; ``rollout/…`` the same of the iteration's own rollouts, with the share of prompts
+    and responses kept. ``mstar test`` also writes ``<run>/evaluation.json`` and every response.
+
+    Args:
+        ks: The k of pass@k and reward-pass@k; those above the number of responses are left out.
+        by: Name of the reward that ranks for reward-pass@k; ``None`` leaves it out.
+    """
+
+    def __init__(self, ks: Sequence[int] = (1, 2, 4, 8, 16), by: str | None = None) -> None:
+        self.ks = tuple(ks)
+        self.by = by
+        self.seen: dict[str, list[Evaluated]] = {}
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Log the iteration's rollouts with its first batch: self.log is not allowed where they are made."""
+        data = trainer.datamodule
+        if batch_idx == 0 and isinstance(data, EvolvingDataModule):
+            metrics = rollout_metrics(data.groups, self.ks, self.by)
+            pl_module.log_dict({f"rollout/{name}": value for name, value in metrics.items()}, rank_zero_only=True)
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Forget the last measurement."""
+        self.seen = {}
+
+    on_test_start = on_validation_start
+
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Keep the batch's groups."""
+        if isinstance(batch, Evaluated):
+            self.seen.setdefault(batch.split, []).append(batch.without_images())
+
+    on_test_batch_end = on_validation_batch_end
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Log the dynamics of every split over all ranks' prompts."""
+        for split, batches in self.seen.items():
+            _, sampled = gathered(batches)
+            metrics = summarize(sampled, self.ks, self.by) if sampled else {}
+            pl_module.log_dict({f"{split}/{name}": value for name, value in metrics.items()}, rank_zero_only=True)
+
+    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the evaluation of every test split, and every response behind it."""
+        folder, result = Path(trainer.default_root_dir), {}
+        for split, batches in self.seen.items():
+            greedy, sampled = gathered(batches)
+            result[split] = evaluation(greedy, sampled, self.ks, self.by)
+            if trainer.is_global_zero:
+                folder.mkdir(parents=True, exist_ok=True)
+                write_atomically(folder / f"{split}-greedy.parquet", to_parquet(greedy))
+                if sampled:
+                    write_atomically(folder / f"{split}-sampled.parquet", to_parquet(sampled))
+        if trainer.is_global_zero:
+            write_json(folder / "evaluation.json", result)
+
+
+def evaluation(greedy: Sequence[Group], sampled: Sequence[Group], ks: Sequence[int], by: str | None) -> dict[str, Any]:
+    """Greedy accuracy with its 95 % Wilson interval, the sampled dynamics, and both by kind of prompt."""
+    whole = _measures(greedy, sampled, ks, by)
+    samples = by_kind(sampled)
+    kinds = {kind: _measures(groups, samples.get(kind, []), ks, by) for kind, groups in by_kind(greedy).items()}
+    return {**whole, "kinds": kinds}
+
+
+def _measures(greedy: Sequence[Group], sampled: Sequence[Group], ks: Sequence[int], by: str | None) -> dict[str, Any]:
+    correct = sum(group.rollouts[0].correct for group in greedy)
+    return {
+        "num_prompts": len(greedy),
+        "accuracy": correct / len(greedy),
+        "ci95": list(wilson_interval(correct, len(greedy))),
+        **(summarize(sampled, ks, by) if sampled else {}),
+    }
+
+
+def rollout_metrics(groups: Sequence[Group], ks: Sequence[int], by: str | None) -> dict[str, float]:
+    """Dynamics of an iteration's rollouts and how much of them was kept."""
+    rollouts = [rollout for group in groups for rollout in group]
+    return {
+        **summarize(groups, ks, by),
+        "temperature": rollouts[0].temperature,
+        "accept_rate": sum(r.kept is True for r in rollouts) / len(rollouts),
+        "prompts_kept": sum(any(r.kept for r in group) for group in groups) / len(groups),
+        "kept": float(sum(r.kept is True for r in rollouts)),
+    }
+
+
+def gathered(batches: Sequence[Evaluated]) -> tuple[list[Group], list[Group]]:
+    """Greedy and sampled groups of all ranks, ordered by prompt id."""
+    mine = ([g for b in batches for g in b.greedy], [g for b in batches for g in b.sampled])
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return mine
+    everyone: list[Any] = [None] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(everyone, mine)
+    return (
+        sorted((g for part in everyone for g in part[0]), key=lambda g: str(g.prompt.id)),
+        sorted((g for part in everyone for g in part[1]), key=lambda g: str(g.prompt.id)),
+    )

@@ -1,0 +1,39 @@
+"""Write the trained model as a folder that transformers reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from mstar.modules.policy import PolicyModule
+from mstar.modules.process_reward import ProcessRewardModule
+
+
+class Export(Callback):
+    """At the end of ``fit`` write ``<run>/model`` from a checkpoint of the run.
+
+    Args:
+        checkpoint: Name of the checkpoint in ``<run>/checkpoints``: ``best`` or ``last``.
+    """
+
+    def __init__(self, checkpoint: str = "best") -> None:
+        self.checkpoint = checkpoint
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write weights in safetensors, processor and chat template.
+
+        Raises:
+            FileNotFoundError: If the run saved no such checkpoint.
+        """
+        if not trainer.is_global_zero:
+            return
+        if not isinstance(pl_module, PolicyModule | ProcessRewardModule):
+            raise ValueError(f"Export writes a PolicyModule or a ProcessRewardModule, not {type(pl_module)}.")
+        folder = Path(trainer.default_root_dir)
+        file = folder / "checkpoints" / f"{self.checkpoint}.ckpt"
+        if not file.is_file():
+            raise FileNotFoundError(f"Export.checkpoint is {self.checkpoint!r}, but {file} was not saved; try 'last'.")
+        state = torch.load(file, map_location="cpu", weights_only=True)["state_dict"]
+        pl_module.export(folder / "model", state)

@@ -1,0 +1,68 @@
+"""The command line: ``mstar fit | validate | test | predict``, a LightningCLI with a model, data and a reward."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from mstar.rewards import RewardModel
+
+TRAINER = {
+    "reload_dataloaders_every_n_epochs": 1,  # every epoch is an iteration with a training set of its own
+    "use_distributed_sampler": False,  # mstar shards prompts and batches itself, in order
+    "num_sanity_val_steps": 0,  # a sanity check would sample before anything is known
+}
+
+
+class MstarCLI(LightningCLI):
+    """LightningCLI with one more object, the reward, which is a callback and is also given to the datamodule."""
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add ``reward`` and hand the same instance to trainer and data."""
+        parser.add_lightning_class_args(RewardModel, "reward", subclass_mode=True)  # type: ignore[type-abstract]
+        parser.set_defaults({"reward": {"class_path": "mstar.rewards.OutcomeReward"}})
+        parser.link_arguments("reward", "data.init_args.reward", apply_on="instantiate")
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """Keep logs and checkpoints inside the run folder, ``trainer.default_root_dir``."""
+        run = Path(self._get(self.config_init, "trainer").get("default_root_dir") or "runs/latest")
+        if self._get(self.config_init, "trainer").get("logger") is None:
+            kwargs["logger"] = TensorBoardLogger(run, name="", version="logs")
+        trainer = super().instantiate_trainer(default_root_dir=str(run), **kwargs)
+        for callback in trainer.checkpoint_callbacks:
+            if isinstance(callback, ModelCheckpoint) and callback.dirpath is None:
+                callback.dirpath = str(run / "checkpoints")
+        return trainer
+
+    def before_fit(self) -> None:
+        """Go on where an earlier run of the same command stopped."""
+        last = Path(self.trainer.default_root_dir) / "checkpoints" / "last.ckpt"
+        settings = self.config_init["fit"]
+        if settings.get("ckpt_path") is None and last.is_file():
+            settings["ckpt_path"] = str(last)
+
+
+def main(args: ArgsType = None, run: bool = True) -> MstarCLI:
+    """Parse and run one command.
+
+    Args:
+        args: As on the command line; ``None`` takes ``sys.argv``.
+        run: ``False`` only builds everything, as tests of configs do (no subcommand then).
+    """
+    return MstarCLI(
+        LightningModule,
+        LightningDataModule,
+        subclass_mode_model=True,
+        subclass_mode_data=True,
+        trainer_defaults=TRAINER,
+        save_config_kwargs={"overwrite": True},
+        auto_configure_optimizers=False,
+        load_from_checkpoint_support=False,
+        args=args,
+        run=run,
+    )

@@ -1,0 +1,1 @@
+"""LightningDataModules: what each stage of a recipe trains and is measured on."""

@@ -1,0 +1,165 @@
+"""Self-evolution: a training set that is made anew each iteration from the policy's own responses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from torchdata.stateful_dataloader import StatefulDataLoader
+
+from mstar.datamodules.order import passes
+from mstar.datamodules.policy_data import Example, PolicyDataModule
+from mstar.evaluation import EvaluationSet
+from mstar.modules.policy import Policy
+from mstar.modules.renderer import Inputs
+from mstar.objectives.advantage import GroupAdvantage
+from mstar.prompts.pool import PromptPool
+from mstar.refine.refiner import Refiner
+from mstar.rewards.reward import RewardModel
+from mstar.rollout.collect import Collector
+from mstar.rollout.engine import RolloutEngine
+from mstar.rollout.native import NativeEngine
+from mstar.rollout.store import Stage, join
+from mstar.seeds import stable_seed
+from mstar.selection import Selector
+from mstar.temperature.control import TemperatureControl
+from mstar.types import Group, PromptSource, Sampling
+
+
+class EvolvingDataModule(PolicyDataModule):
+    """Each epoch: sample from the current policy, score, select, and serve what was kept.
+
+    The iteration is a stage of the rollout store, not a side effect: asked again, after a kill or because Lightning
+    asks twice on resume (#9502), it is answered from disk and only missing groups are sampled.
+
+    Args:
+        reward: Scores responses; given by the CLI's ``reward`` key.
+        prompts: Which prompts an iteration walks.
+        evaluation: Validation and test prompts.
+        sampling: How responses are drawn; ``temperature`` is where the control starts from, if there is one.
+        selectors: Applied in order; what none of them drops is trained on.
+        refiners: Add rollouts to scored groups, which are then scored themselves.
+        temperature: Chooses the sampling temperature; ``None`` keeps ``sampling.temperature``.
+        engine: Samples the responses; ``None`` is the native one.
+        seed_cot: Written responses trained on beside the kept ones, once a pass; ``None`` for none.
+        advantage: Weighs kept responses within their group, for policy-gradient objectives; ``None`` weighs all 1.
+        batch_size: Responses a training batch, on each rank.
+        num_passes: Passes over the training set an iteration; the paper's is inferred to be 1.
+        seed: Of sampling and order; ``None`` takes the run's (``seed_everything``).
+    """
+
+    def __init__(
+        self,
+        reward: RewardModel,
+        prompts: PromptPool,
+        evaluation: EvaluationSet,
+        sampling: Sampling = Sampling(),  # noqa: B008 (frozen)
+        selectors: Sequence[Selector] = (),
+        refiners: Sequence[Refiner] = (),
+        temperature: TemperatureControl | None = None,
+        engine: RolloutEngine | None = None,
+        seed_cot: PromptSource | None = None,
+        advantage: GroupAdvantage | None = None,
+        batch_size: int = 128,
+        num_passes: int = 1,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__(reward, evaluation, engine or NativeEngine(), batch_size, seed)
+        self.prompts = prompts
+        self.sampling = sampling
+        self.selectors = tuple(selectors)
+        self.refiners = tuple(refiners)
+        self.temperature = temperature
+        self.seed_cot = seed_cot
+        self.advantage = advantage
+        self.num_passes = num_passes
+        self.groups: list[Group] = []
+
+    def train_dataloader(self) -> StatefulDataLoader[Inputs]:
+        """The training set of the current iteration: sampled now, or read back from the store."""
+        iteration = self._iteration()
+        self.groups = self.evolve(iteration)
+        self.prompts.update(self.groups)
+        examples = self._examples(self.groups)
+        order = passes(len(examples), 0, self.num_passes * len(examples), stable_seed(self.seed, "order", iteration))
+        return self.training_loader([examples[i] for i in order])
+
+    def stage(self, iteration: int) -> Stage:
+        """Where the rollouts of an iteration are kept."""
+        return Stage(self.run_folder / "rollouts" / f"iteration-{iteration:04d}")
+
+    def evolve(self, iteration: int) -> list[Group]:
+        """The iteration's groups, scored, each rollout kept or dropped with the reason.
+
+        Raises:
+            RuntimeError: If nothing was kept.
+        """
+        stage = self.stage(iteration)
+        if stage.sealed:
+            return join(self.prompts.find(stage.manifest["prompts"]), stage.read())
+        with self.policy.inference() as policy:
+            sampling = self._sampling(iteration, policy)
+            seed = stable_seed(self.seed, "rollout", iteration)
+            groups = self._collector().collect(stage, policy, self.prompts.prompts(iteration), sampling, seed)
+        if not any(rollout.kept for group in groups for rollout in group):
+            raise RuntimeError(nothing_kept(iteration, groups, sampling))
+        return groups
+
+    def state_dict(self) -> dict[str, Any]:
+        """The pool's state; the rollouts themselves are in the store."""
+        return {"prompts": self.prompts.state_dict()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore the pool."""
+        self.prompts.load_state_dict(state_dict["prompts"])
+
+    def _iteration(self) -> int:
+        """The epoch, or the last one if the run is over: Lightning asks once more before it notices."""
+        trainer = self.trainer
+        assert trainer is not None
+        epoch = trainer.current_epoch
+        over = trainer.max_epochs is not None and 0 <= trainer.max_epochs <= epoch
+        over |= 0 <= trainer.max_steps <= trainer.global_step
+        return epoch - 1 if over and epoch and not self.stage(epoch).sealed else epoch
+
+    def _sampling(self, iteration: int, policy: Policy) -> Sampling:
+        if self.temperature is None:
+            return self.sampling
+        choice = self.temperature.at(
+            iteration,
+            self.run_folder / "temperature",
+            policy,
+            Collector(self.engine, self.reward, ranks=self.ranks),
+            self.sampling,
+            stable_seed(self.seed, "temperature"),
+        )
+        return replace(self.sampling, temperature=choice.temperature)
+
+    def _collector(self) -> Collector:
+        return Collector(self.engine, self.reward, self.refiners, self.selectors, self.ranks)
+
+    def _examples(self, groups: Sequence[Group]) -> list[Example]:
+        written = [] if self.seed_cot is None else [self.seed_cot[i] for i in range(len(self.seed_cot))]
+        renderer = self.policy.renderer
+        examples = [Example(prompt, renderer.response_tokens(prompt.cot)) for prompt in written if prompt.cot]
+        for group in groups:
+            weights = self.advantage(group) if self.advantage else [1.0] * len(group)
+            for rollout, weight in zip(group, weights, strict=True):
+                if rollout.kept:
+                    examples.append(Example(group.prompt, rollout.tokens, weight, rollout.logprobs))
+        return examples
+
+
+def nothing_kept(iteration: int, groups: Sequence[Group], sampling: Sampling) -> str:
+    """Say why an iteration has nothing to train on, and what to change."""
+    rollouts = [rollout for group in groups for rollout in group]
+    wrong = sum(r.verdict == "wrong" and r.answer is not None for r in rollouts)
+    silent = sum(r.verdict == "wrong" and r.answer is None for r in rollouts)
+    unscorable = sum(r.verdict == "unscorable" for r in rollouts)
+    return (
+        f"iteration {iteration}: the selectors kept 0 of {len(rollouts):,} rollouts ({wrong:,} wrong, {silent:,} "
+        f"without an answer, {unscorable:,} unscorable). Raise data.sampling.num_responses "
+        f"({sampling.num_responses}), lower data.sampling.temperature ({sampling.temperature}), or warm the policy "
+        f"up longer; every response and its reason is in rollouts/iteration-{iteration:04d}."
+    )

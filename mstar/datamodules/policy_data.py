@@ -1,0 +1,160 @@
+"""What datamodules of a policy share: measuring it, and batching what it trains on."""
+
+from __future__ import annotations
+
+from abc import ABC
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningDataModule
+from torch.utils.data import DataLoader
+from torchdata.stateful_dataloader import StatefulDataLoader
+
+from mstar.evaluation import Evaluated, EvaluationBatches, EvaluationSet
+from mstar.modules.policy import PolicyModule
+from mstar.modules.renderer import Inputs, Renderer
+from mstar.rewards.reward import RewardModel
+from mstar.rollout.engine import RolloutEngine
+from mstar.rollout.ranks import Ranks
+from mstar.seeds import run_seed, stable_seed
+from mstar.types import Group, Prompt, PromptSource, Request, Sampling
+
+CHUNK = 128  # prompts measured between two looks at the progress bar
+
+
+@dataclass(frozen=True)
+class Example:
+    """A response to train on."""
+
+    prompt: Prompt
+    tokens: tuple[int, ...]
+    """Response tokens, end token included."""
+    advantage: float = 1.0
+    logprobs: tuple[float, ...] | None = None
+    """Of the policy that wrote it; ``None`` for written responses."""
+
+
+class PolicyDataModule(LightningDataModule, ABC):
+    """Measures the policy in validation and test; subclasses say what it trains on.
+
+    Args:
+        reward: Scores responses; given by the CLI's ``reward`` key.
+        evaluation: Validation and test prompts.
+        engine: Samples the responses.
+        batch_size: Responses a training batch, on each rank.
+        seed: Of sampling and order; ``None`` takes the run's (``seed_everything``).
+    """
+
+    def __init__(
+        self,
+        reward: RewardModel,
+        evaluation: EvaluationSet,
+        engine: RolloutEngine,
+        batch_size: int,
+        seed: int | None,
+    ) -> None:
+        super().__init__()
+        self.reward = reward
+        self.evaluation = evaluation
+        self.engine = engine
+        self.batch_size = batch_size
+        self.seed = run_seed(seed)
+
+    @property
+    def policy(self) -> PolicyModule:
+        """The policy of the run this datamodule serves."""
+        module = self.trainer.lightning_module if self.trainer else None
+        if not isinstance(module, PolicyModule):
+            raise RuntimeError(f"{type(self).__name__} samples from a PolicyModule, but model is {type(module)}.")
+        return module
+
+    @property
+    def ranks(self) -> Ranks:
+        """This process's place in the run."""
+        assert self.trainer is not None
+        return Ranks.of(self.trainer)
+
+    @property
+    def run_folder(self) -> Path:
+        """``trainer.default_root_dir``."""
+        assert self.trainer is not None
+        return Path(self.trainer.default_root_dir)
+
+    def setup(self, stage: str) -> None:
+        """Refuse trainer settings under which iterations would not be epochs.
+
+        Raises:
+            ValueError: Naming the flag to set.
+        """
+        assert self.trainer is not None
+        if stage == "fit" and self.trainer.reload_dataloaders_every_n_epochs != 1:
+            raise ValueError(
+                "The training set changes every epoch: set trainer.reload_dataloaders_every_n_epochs to 1."
+            )
+        if self.trainer._accelerator_connector.use_distributed_sampler:
+            raise ValueError("mstar shards prompts itself: set trainer.use_distributed_sampler to false.")
+
+    def val_dataloader(self) -> DataLoader[Evaluated]:
+        """Measurements of the validation prompts."""
+        return self._measurements("val", self.evaluation.validation)
+
+    def test_dataloader(self) -> list[DataLoader[Evaluated]]:
+        """Measurements of each test split."""
+        return [self._measurements(split, source) for split, source in self.evaluation.test.items()]
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Leave measurements alone; move tensors."""
+        return (
+            batch if isinstance(batch, Evaluated) else super().transfer_batch_to_device(batch, device, dataloader_idx)
+        )
+
+    def training_loader(self, examples: Sequence[Example]) -> StatefulDataLoader[Inputs]:
+        """This rank's batches, in the order given; its position is part of a mid-epoch checkpoint.
+
+        Ranks get the same number of examples: the last few are dropped, at most ``world_size - 1``.
+        """
+        ranks = self.ranks
+        even = examples[: len(examples) - len(examples) % ranks.world_size]
+        return StatefulDataLoader(
+            ranks.share(even),
+            batch_size=self.batch_size,
+            collate_fn=partial(collate, self.policy.renderer),
+        )
+
+    def _measurements(self, split: str, source: PromptSource) -> DataLoader[Evaluated]:
+        ranks = self.ranks
+        longest = -(-len(source) // ranks.world_size)
+        batches = EvaluationBatches(
+            range(len(source))[ranks.rank :: ranks.world_size],
+            source,
+            CHUNK,
+            -(-longest // CHUNK),
+            partial(self._measure, split),
+        )
+        return DataLoader(batches, batch_size=None)
+
+    def _measure(self, split: str, prompts: list[Prompt]) -> Evaluated:
+        greedy = self._scored(prompts, self.evaluation.greedy, stable_seed(self.seed, split))
+        sampling = self.evaluation.sampling
+        sampled = [] if sampling is None else self._scored(prompts, sampling, stable_seed(self.seed, split))
+        return Evaluated(split, tuple(greedy), tuple(sampled))
+
+    def _scored(self, prompts: Sequence[Prompt], sampling: Sampling, seed: int) -> list[Group]:
+        with self.policy.inference() as policy:
+            groups = self.engine.generate(policy, [Request(prompt) for prompt in prompts], sampling, seed)
+            found = {group.prompt.id: group for group in groups}
+        return self.reward.score([found[prompt.id] for prompt in prompts])
+
+
+def collate(renderer: Renderer, examples: Sequence[Example]) -> Inputs:
+    """A training batch: model inputs, ``labels``, ``advantages`` ``(B,)`` and ``old_logprobs`` ``(B, T)``."""
+    batch = renderer.supervise([e.prompt for e in examples], [e.tokens for e in examples])
+    old = torch.zeros(batch["labels"].shape)
+    for row, example in enumerate(examples):
+        if example.logprobs is not None:
+            old[row][batch["labels"][row] >= 0] = torch.tensor(example.logprobs)
+    return {**batch, "advantages": torch.tensor([e.advantage for e in examples]), "old_logprobs": old}

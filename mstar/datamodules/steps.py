@@ -1,0 +1,128 @@
+"""Step labels by Monte-Carlo completion, and training a process reward model on them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningDataModule
+from torch.utils.data import DataLoader
+from torchdata.stateful_dataloader import StatefulDataLoader
+
+from mstar.datamodules.order import passes
+from mstar.modules.policy import PolicyModule
+from mstar.modules.process_reward import NO_STEP, ProcessRewardModule
+from mstar.modules.renderer import Inputs
+from mstar.rewards.reward import RewardModel
+from mstar.rollout.engine import RolloutEngine
+from mstar.rollout.labels import Labeller, StepLabels, read_labels
+from mstar.rollout.native import NativeEngine
+from mstar.rollout.ranks import Ranks
+from mstar.seeds import run_seed, stable_seed
+from mstar.types import Prompt, PromptSource, Sampling
+
+
+class StepDataModule(LightningDataModule):
+    """``predict`` labels the steps of a policy's responses; ``fit`` trains a ``ProcessRewardModule`` on the labels.
+
+    Labels follow Math-Shepherd (2312.08935): a step's label is the share of completions from behind it that reach the
+    reference answer; the last step's is the response's own verdict. The paper does not state its numbers.
+
+    Args:
+        reward: Judges responses and completions; given by the CLI's ``reward`` key.
+        prompts: Labelled prompts, the same for ``predict`` and ``fit``.
+        labels: Folder of the labels: ``predict`` writes it, ``fit`` reads it.
+        sampling: How the responses to be labelled are drawn.
+        num_completions: Completions a step.
+        separator: What separates steps.
+        engine: Samples; ``None`` is the native one.
+        held_out: Share of prompts whose labels validate, in (0, 1).
+        batch_size: Responses a training batch, on each rank.
+        seed: Of sampling, split and order; ``None`` takes the run's (``seed_everything``).
+    """
+
+    def __init__(
+        self,
+        reward: RewardModel,
+        prompts: PromptSource,
+        labels: str,
+        sampling: Sampling = Sampling(num_responses=4),  # noqa: B008 (frozen)
+        num_completions: int = 8,
+        separator: str = "\n\n",
+        engine: RolloutEngine | None = None,
+        held_out: float = 0.1,
+        batch_size: int = 32,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__()
+        if not 0 < held_out < 1:
+            raise ValueError(f"data.held_out is {held_out}; give a share of the prompts between 0 and 1.")
+        self.prompts = prompts
+        self.folder = Path(labels)
+        self.held_out = held_out
+        self.batch_size = batch_size
+        self.seed = run_seed(seed)
+        self.labeller = Labeller(
+            engine or NativeEngine(), reward, sampling, num_completions, separator, stable_seed(self.seed, "labels")
+        )
+
+    def predict_dataloader(self) -> DataLoader[dict[str, Any]]:
+        """Label all prompts, doing only what is not on disk yet; the one batch is a summary."""
+        module = self.trainer.lightning_module if self.trainer else None
+        if self.trainer is None or not isinstance(module, PolicyModule):
+            raise RuntimeError("mstar predict labels the steps of a policy: set model to a PolicyModule.")
+        prompts = [self.prompts[i] for i in range(len(self.prompts))]
+        with module.inference() as policy:
+            rows = self.labeller.label(self.folder, policy, prompts, Ranks.of(self.trainer))
+        summary = {"responses": len(rows), "steps": sum(len(row.labels) for row in rows)}
+        return DataLoader([summary], batch_size=None)  # type: ignore[arg-type]
+
+    def setup(self, stage: str) -> None:
+        """Read the labels before training.
+
+        Raises:
+            FileNotFoundError: If ``predict`` has not finished in the folder.
+        """
+        if stage != "fit":
+            return
+        by_id = {self.prompts[i].id: i for i in range(len(self.prompts))}
+        rows = read_labels(self.folder)
+        self.training = [(row, by_id[row.prompt_id]) for row in rows if not self._validates(row)]
+        self.validating = [(row, by_id[row.prompt_id]) for row in rows if self._validates(row)]
+
+    def train_dataloader(self) -> StatefulDataLoader[Inputs]:
+        """One pass over the labelled responses, in an order of the epoch's own."""
+        assert self.trainer is not None
+        total = len(self.training)
+        order = passes(total, self.trainer.current_epoch * total, total, self.seed)
+        return self._loader([self.training[i] for i in order])
+
+    def val_dataloader(self) -> StatefulDataLoader[Inputs]:
+        """Labelled responses of held-out prompts."""
+        return self._loader(self.validating)
+
+    def _validates(self, row: StepLabels) -> bool:
+        return stable_seed(self.seed, "held out", row.prompt_id) / 2**63 < self.held_out
+
+    def _loader(self, rows: Sequence[tuple[StepLabels, int]]) -> StatefulDataLoader[Inputs]:
+        assert self.trainer is not None and isinstance(self.trainer.lightning_module, ProcessRewardModule)
+        ranks = Ranks.of(self.trainer)
+        even = rows[: len(rows) - len(rows) % ranks.world_size]
+        return StatefulDataLoader(
+            ranks.share(even),
+            batch_size=self.batch_size,
+            collate_fn=partial(collate, self.trainer.lightning_module, self.prompts),
+        )
+
+
+def collate(module: ProcessRewardModule, prompts: PromptSource, rows: Sequence[tuple[StepLabels, int]]) -> Inputs:
+    """A batch for ``ProcessRewardModule``: inputs, ``steps`` and ``step_labels`` ``(B, S)``, -1 where no step is."""
+    asked: list[Prompt] = [prompts[index] for _, index in rows]
+    batch = module.encode(asked, [row.text for row, _ in rows])
+    labels = torch.full(batch["steps"].shape, NO_STEP)
+    for i, (row, _) in enumerate(rows):
+        labels[i, : len(row.labels)] = torch.tensor(row.labels)
+    return {**batch, "step_labels": labels}

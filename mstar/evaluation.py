@@ -1,0 +1,85 @@
+"""What a policy is measured on, and one batch of that measurement."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from torch.utils.data import IterableDataset
+
+from mstar.types import Group, Prompt, PromptSource, Sampling
+
+
+@dataclass(frozen=True)
+class EvaluationSet:
+    """The prompts a run is measured on, and how."""
+
+    validation: PromptSource
+    """Chooses checkpoints and temperatures, once an iteration; logged as ``val/…``."""
+    test: dict[str, PromptSource] = field(default_factory=dict)
+    """Only looked at by ``mstar test``; logged under each one's name."""
+    sampling: Sampling | None = None
+    """Responses for pass@k beside the greedy one; ``None`` measures greedy accuracy alone."""
+    max_new_tokens: int = 512
+    """Longest greedy response, in tokens."""
+
+    @property
+    def greedy(self) -> Sampling:
+        """One response at temperature 0."""
+        return Sampling(num_responses=1, temperature=0.0, max_new_tokens=self.max_new_tokens)
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """Scored groups of some prompts of a split."""
+
+    split: str
+    greedy: tuple[Group, ...]
+    """One response a prompt, at temperature 0."""
+    sampled: tuple[Group, ...] = ()
+    """Responses drawn for pass@k; empty if none were asked for."""
+
+    def without_images(self) -> Evaluated:
+        """The same, light enough to keep and to send between ranks."""
+        return replace(
+            self,
+            greedy=tuple(Group(_bare(group.prompt), group.rollouts) for group in self.greedy),
+            sampled=tuple(Group(_bare(group.prompt), group.rollouts) for group in self.sampled),
+        )
+
+
+class EvaluationBatches(IterableDataset[Evaluated]):
+    """Measures the policy as it is iterated, a chunk of prompts at a time, so each pass sees the current weights.
+
+    Args:
+        prompts: This rank's prompts.
+        chunk: Prompts a batch.
+        num_batches: The same on every rank, so that none waits for another; batches past the prompts are empty.
+        measure: Samples and scores the prompts of a chunk.
+    """
+
+    def __init__(
+        self,
+        prompts: Sequence[int],
+        source: PromptSource,
+        chunk: int,
+        num_batches: int,
+        measure: Callable[[list[Prompt]], Evaluated],
+    ) -> None:
+        self.indices = prompts
+        self.source = source
+        self.chunk = chunk
+        self.num_batches = num_batches
+        self.measure = measure
+
+    def __len__(self) -> int:
+        return self.num_batches
+
+    def __iter__(self) -> Iterator[Evaluated]:
+        for batch in range(self.num_batches):
+            indices = self.indices[batch * self.chunk : (batch + 1) * self.chunk]
+            yield self.measure([self.source[i] for i in indices])
+
+
+def _bare(prompt: Prompt) -> Prompt:
+    return replace(prompt, images=())

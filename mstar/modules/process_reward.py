@@ -1,0 +1,195 @@
+"""The process reward model: the policy's backbone with a scalar head at the end of each step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits
+from torchmetrics.classification import BinaryAUROC, BinaryCalibrationError
+from transformers import PreTrainedModel, ProcessorMixin
+
+from mstar.files import read_json, write_json
+from mstar.modules.backbone import Backbone, PretrainedBackbone
+from mstar.modules.policy import adamw, freeze
+from mstar.modules.renderer import Inputs, Renderer
+from mstar.steps import step_ends
+from mstar.types import Prompt
+
+HEAD, SETTINGS = "process_head.safetensors", "process_reward.json"
+NO_STEP = -1.0
+
+
+class ProcessRewardModule(LightningModule):
+    """Trains step rewards on Monte-Carlo labels (Math-Shepherd, 2312.08935; the paper's own head is not stated).
+
+    Args:
+        backbone: Where the model comes from: normally the warm-up policy's folder.
+        separator: What separates steps.
+        instruction: Said after every question; that of the policy whose responses are scored.
+        hard_labels: Train on 1 if any completion was correct (Math-Shepherd's hard estimation, the default the paper
+            leaves open); otherwise on the share of correct completions.
+        optimizer: Given the trainable parameters, returns the optimizer.
+        lr_scheduler: Given the optimizer, returns a schedule stepped after every optimizer step; ``None``: constant.
+        frozen: Beginnings of parameter names that are not trained, e.g. ``[model.vision_tower]`` (LLM-only).
+        dropout: On the features the head reads, in [0, 1).
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        separator: str = "\n\n",
+        instruction: str = "",
+        hard_labels: bool = False,
+        optimizer: OptimizerCallable = adamw,
+        lr_scheduler: LRSchedulerCallable | None = None,
+        frozen: Sequence[str] = (),
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.separator = separator
+        self.instruction = instruction
+        self.hard_labels = hard_labels
+        self.make_optimizer = optimizer
+        self.make_schedule = lr_scheduler
+        self.frozen = tuple(frozen)
+        self.dropout = nn.Dropout(dropout)
+        self.model: PreTrainedModel | None = None
+        self.processor: ProcessorMixin | None = None
+        self.head: nn.Linear | None = None
+        self.auc = BinaryAUROC()
+        self.calibration = BinaryCalibrationError(n_bins=10)
+
+    def configure_model(self) -> None:
+        """Load the backbone and add the head, zero at first so that every step starts at 0.5."""
+        if self.model is not None:
+            return
+        self.model, self.processor = self.backbone.load()
+        freeze(self.model, self.frozen)
+        output: Any = self.model.get_output_embeddings()
+        output.weight.requires_grad_(output.weight is self._input_weight())  # an untied output layer is not used
+        self.head = nn.Linear(output.weight.shape[1], 1, dtype=torch.float32)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def _input_weight(self) -> Any:
+        assert self.model is not None
+        return self.model.get_input_embeddings().weight
+
+    @property
+    def renderer(self) -> Renderer:
+        """The renderer of the model's own processor."""
+        if self.processor is None:
+            raise RuntimeError("The process reward model is not loaded yet: call configure_model() first.")
+        return Renderer(self.processor, self.instruction)
+
+    def encode(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> Inputs:
+        """Model inputs of responses, and ``steps`` ``(B, S)``: the position of each step's last token, -1 for none."""
+        found = [self.renderer.step_ends(text, step_ends(text, self.separator)) for text in texts]
+        batch = self.renderer.supervise(
+            prompts, [tokens or (self.renderer.tokenizer.eos_token_id,) for tokens, _ in found]
+        )
+        first = (batch.pop("labels") >= 0).int().argmax(1)  # (B,) where the response begins
+        steps = torch.full((len(texts), max(1, max(len(ends) for _, ends in found))), -1)
+        for row, (_, ends) in enumerate(found):
+            steps[row, : len(ends)] = first[row] + torch.tensor(ends, dtype=torch.long)
+        return {**batch, "steps": steps}
+
+    def forward(self, batch: Inputs) -> Tensor:
+        """Logits ``(B, S)`` of each step being right; positions without a step hold nonsense."""
+        assert self.model is not None and self.head is not None
+        inputs = {k: v for k, v in batch.items() if k not in ("steps", "step_labels")}
+        hidden = self.model.base_model(**inputs, use_cache=False).last_hidden_state  # (B, T, H)
+        index = batch["steps"].clamp(min=0)[..., None].expand(-1, -1, hidden.shape[-1])
+        logits: Tensor = self.head(self.dropout(hidden.gather(1, index).float()))[..., 0]
+        return logits
+
+    @torch.no_grad()
+    def score_steps(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> list[tuple[float, ...]]:
+        """Step rewards in [0, 1] of each response; an empty tuple for one without steps."""
+        self.configure_model()
+        assert self.head is not None
+        was_training = self.training
+        self.eval()
+        batch = {k: _place(v, self.head.weight.device, self.model) for k, v in self.encode(prompts, texts).items()}
+        scores = torch.sigmoid(self(batch))
+        self.train(was_training)
+        real = batch["steps"] >= 0
+        return [tuple(row[mask].tolist()) for row, mask in zip(scores, real, strict=True)]
+
+    def training_step(self, batch: Inputs, batch_idx: int) -> Tensor:
+        """Binary cross-entropy averaged over the batch's steps."""
+        loss, _, _ = self._step(batch)
+        self.log("train/loss", loss.detach(), prog_bar=True, batch_size=len(batch["steps"]))
+        return loss
+
+    def validation_step(self, batch: Inputs, batch_idx: int) -> None:
+        """Log loss, and AUC, calibration error and accuracy at 0.5 against the labels rounded."""
+        loss, logits, labels = self._step(batch)
+        truth, chance = (labels >= 0.5).int(), torch.sigmoid(logits)
+        self.auc.update(chance, truth)
+        self.calibration.update(chance, truth)
+        settings = {"on_epoch": True, "batch_size": len(labels), "sync_dist": True}
+        self.log("val/loss", loss, prog_bar=True, **settings)
+        self.log("val/accuracy", ((chance >= 0.5).int() == truth).float().mean(), **settings)
+        self.log("val/auc", self.auc, on_epoch=True, prog_bar=True)
+        self.log("val/calibration_error", self.calibration, on_epoch=True)
+
+    def _step(self, batch: Inputs) -> tuple[Tensor, Tensor, Tensor]:
+        real = batch["step_labels"] != NO_STEP
+        labels = batch["step_labels"][real]
+        labels = (labels > 0).float() if self.hard_labels else labels
+        logits = self(batch)[real]
+        return binary_cross_entropy_with_logits(logits, labels), logits, labels
+
+    def configure_optimizers(self) -> Any:
+        """Build the optimizer over trainable parameters, and the schedule, stepped after every optimizer step."""
+        optimizer = self.make_optimizer([p for p in self.parameters() if p.requires_grad])
+        if self.make_schedule is None:
+            return optimizer
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": self.make_schedule(optimizer), "interval": "step"},
+        }
+
+    def export(self, folder: Path, state: dict[str, Tensor]) -> None:
+        """Write a checkpoint's model as a folder that ``from_pretrained`` reads: backbone, processor, head, settings."""
+        assert self.model is not None and self.processor is not None
+        weights = {k.removeprefix("model."): v for k, v in state.items() if k.startswith("model.")}
+        self.model.save_pretrained(folder, state_dict=weights)
+        self.processor.save_pretrained(folder)
+        head = {k.removeprefix("head."): v.contiguous() for k, v in state.items() if k.startswith("head.")}
+        save_file(head, folder / HEAD)
+        write_json(folder / SETTINGS, {"separator": self.separator, "instruction": self.instruction})
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path) -> ProcessRewardModule:
+        """Read what ``export`` wrote.
+
+        Raises:
+            FileNotFoundError: If the folder holds no process reward model.
+        """
+        folder = Path(folder)
+        if not (folder / HEAD).is_file():
+            raise FileNotFoundError(
+                f"{folder} holds no process reward model ({HEAD} is missing). Train one first: mstar fit with "
+                f"model: mstar.modules.process_reward.ProcessRewardModule, and give its run's model folder."
+            )
+        settings = read_json(folder / SETTINGS)
+        module = cls(PretrainedBackbone(str(folder)), settings["separator"], settings["instruction"])
+        module.configure_model()
+        assert module.head is not None
+        module.head.load_state_dict(load_file(folder / HEAD))
+        return module.eval()
+
+
+def _place(value: Tensor, device: torch.device, model: PreTrainedModel | None) -> Tensor:
+    assert model is not None
+    return value.to(device, model.dtype if value.is_floating_point() else value.dtype)

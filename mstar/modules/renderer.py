@@ -1,0 +1,158 @@
+"""From prompts and responses to model inputs, and back: one place for sampler, trainer and reward model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel, ProcessorMixin
+
+from mstar.types import Prompt
+
+Inputs = dict[str, Tensor]
+IGNORED = -100  # the label of positions that are not trained
+
+
+class Renderer:
+    """Turns prompts into model inputs by the model's own chat template and processor.
+
+    The sampler, the trainer and the process reward all see a prompt through this class, so that the image pixels
+    and prompt tokens a response was sampled from are those it is trained on.
+
+    Args:
+        processor: The model's processor.
+        instruction: Said after every question, for instance how to write the answer; empty to leave out.
+    """
+
+    def __init__(self, processor: ProcessorMixin, instruction: str = "") -> None:
+        self.processor: Any = processor
+        self.tokenizer: Any = processor.tokenizer
+        self.tokenizer.padding_side = "left"
+        self.instruction = instruction
+        if self.tokenizer.pad_token_id is None:
+            self.tokenizer.pad_token = self.tokenizer.eos_token
+
+    def text(self, prompt: Prompt) -> str:
+        """Render a prompt as the text the processor expands: chat template, images first, generation prompt."""
+        question = f"{prompt.question}\n{self.instruction}" if self.instruction else prompt.question
+        content: list[dict[str, str]] = [{"type": "image"} for _ in prompt.images]
+        messages = [{"role": "user", "content": [*content, {"type": "text", "text": question}]}]
+        rendered: str = self.processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+        return rendered
+
+    def encode(self, prompts: Sequence[Prompt], prefixes: Sequence[Sequence[int]] | None = None) -> Inputs:
+        """Encode prompts, left-padded, each with the beginning of a response if ``prefixes`` has one.
+
+        Args:
+            prompts: B prompts.
+            prefixes: B lists of response tokens that follow the prompt.
+
+        Returns:
+            ``input_ids`` and ``attention_mask`` ``(B, T)``, and what else the processor makes (pixels, grids).
+        """
+        inputs = self._process(prompts)
+        if prefixes is None or not any(prefixes):
+            return inputs
+        width = inputs["input_ids"].shape[1]
+        rows = [_real(inputs["attention_mask"][i]) for i in range(len(prompts))]
+        lengths = [int(row.sum()) + len(prefix) for row, prefix in zip(rows, prefixes, strict=True)]
+        return {
+            name: self._extend(name, value, rows, prefixes, max(lengths)) if value.shape[1:2] == (width,) else value
+            for name, value in inputs.items()
+        }
+
+    def _extend(
+        self, name: str, value: Tensor, rows: Sequence[Tensor], prefixes: Sequence[Sequence[int]], width: int
+    ) -> Tensor:
+        if value.dim() != 2 or value.shape[0] != len(rows):
+            return value
+        pad = self.tokenizer.pad_token_id if name == "input_ids" else 0
+        out = torch.full((len(rows), width), pad, dtype=value.dtype)
+        for i, (real, prefix) in enumerate(zip(rows, prefixes, strict=True)):
+            tail = _tail(name, prefix, value.dtype)
+            row = torch.cat([value[i][real], tail])
+            out[i, width - len(row) :] = row
+        return out
+
+    def supervise(self, prompts: Sequence[Prompt], responses: Sequence[Sequence[int]]) -> Inputs:
+        """Encode prompts with whole responses, right-padded, and labels on the response tokens only.
+
+        Returns:
+            The model's inputs with ``input_ids``, ``attention_mask`` and ``labels`` ``(B, T)``; ``labels`` is -100
+            on prompt, image and padding positions.
+        """
+        inputs = self._process(prompts)
+        width = inputs["input_ids"].shape[1]
+        real = [_real(mask) for mask in inputs["attention_mask"]]
+        lengths = [int(r.sum()) + len(tokens) for r, tokens in zip(real, responses, strict=True)]
+        out = {k: v for k, v in inputs.items() if v.dim() != 2 or v.shape[1] != width}
+        labels = torch.full((len(prompts), max(lengths)), IGNORED)
+        for name in inputs.keys() - out.keys():
+            pad = self.tokenizer.pad_token_id if name == "input_ids" else 0
+            out[name] = torch.full((len(prompts), max(lengths)), pad, dtype=inputs[name].dtype)
+            for i, tokens in enumerate(responses):
+                row = torch.cat([inputs[name][i][real[i]], _tail(name, tokens, inputs[name].dtype)])
+                out[name][i, : len(row)] = row
+                labels[i, len(row) - len(tokens) : len(row)] = torch.tensor(tokens)
+        return {**out, "labels": labels}
+
+    def response_tokens(self, text: str) -> tuple[int, ...]:
+        """Tokens of a written response, end token included."""
+        ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return (*ids, self.tokenizer.eos_token_id)
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """Text of response tokens, special tokens left out."""
+        text: str = self.tokenizer.decode(list(tokens), skip_special_tokens=True)
+        return text
+
+    def step_ends(self, text: str, ends: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Tokens of a response and the index of the token that completes each step.
+
+        Args:
+            text: The response.
+            ends: For each step the position in ``text`` behind its last character, rising.
+
+        Returns:
+            Token ids (without end token) and, for each step, an index into them.
+        """
+        coded = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        starts = [start for start, _ in coded["offset_mapping"]]
+        return tuple(coded["input_ids"]), tuple(max(0, sum(s < end for s in starts) - 1) for end in ends)
+
+    def _process(self, prompts: Sequence[Prompt]) -> Inputs:
+        images = [list(prompt.images) for prompt in prompts]
+        batch = self.processor(
+            text=[self.text(prompt) for prompt in prompts],
+            images=images if any(images) else None,
+            padding=True,
+            return_tensors="pt",
+        )
+        return {k: v for k, v in batch.items() if isinstance(v, Tensor) and k != "labels"}
+
+
+def placeholders(model: PreTrainedModel) -> list[int]:
+    """Ids of image, video and audio placeholder tokens, which must never be sampled."""
+    config = model.config.to_dict()
+    names = ("image_token_id", "image_token_index", "video_token_id", "video_token_index", "audio_token_id")
+    return sorted({config[name] for name in names if isinstance(config.get(name), int)})
+
+
+def end_tokens(model: PreTrainedModel, renderer: Renderer) -> list[int]:
+    """Ids that end a response: those of the generation config and of the tokenizer."""
+    configured = model.generation_config.eos_token_id if model.generation_config else None
+    listed = configured if isinstance(configured, list) else [configured]
+    return sorted({i for i in (*listed, renderer.tokenizer.eos_token_id) if i is not None})
+
+
+def _real(mask: Tensor) -> Tensor:
+    return mask.bool()
+
+
+def _tail(name: str, tokens: Sequence[int], dtype: torch.dtype) -> Tensor:
+    """What a sequence-aligned input holds at response positions: ids, ones in masks, zeros in token types."""
+    if name == "input_ids":
+        return torch.tensor(tokens, dtype=dtype)
+    return torch.full((len(tokens),), int(name == "attention_mask"), dtype=dtype)

@@ -1,0 +1,55 @@
+"""The face of a prompt pool, and finding prompts again by id."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+from mstar.types import Group, Prompt, PromptSource
+
+
+class PromptPool(ABC):
+    """Says which prompts an iteration walks.
+
+    Args:
+        source: All prompts.
+    """
+
+    def __init__(self, source: PromptSource) -> None:
+        self.source = source
+
+    @abstractmethod
+    def prompts(self, iteration: int) -> list[Prompt]:
+        """The prompts of an iteration; asked twice in the same state it gives the same answer."""
+
+    @abstractmethod
+    def update(self, groups: Sequence[Group]) -> None:
+        """Learn from an iteration's scored groups; told the same twice, nothing changes."""
+
+    @abstractmethod
+    def state_dict(self) -> dict[str, Any]:
+        """State as primitives, for the checkpoint."""
+
+    @abstractmethod
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what ``state_dict`` gave."""
+
+    def find(self, ids: Sequence[str]) -> list[Prompt]:
+        """Prompts by id, in the order asked for.
+
+        Raises:
+            RuntimeError: If an id is not in the source; the data has changed since it was sampled from.
+        """
+        missing = [name for name in ids if name not in self._positions]
+        if missing:
+            raise RuntimeError(
+                f"{len(missing)} prompts of a finished iteration are not in data.prompts.source any more (the first: "
+                f"{missing[0]!r}). Restore the data, or start afresh with another --trainer.default_root_dir."
+            )
+        return [self.source[self._positions[name]] for name in ids]
+
+    @cached_property
+    def _positions(self) -> dict[str, int]:
+        return {self.source[i].id: i for i in range(len(self.source))}

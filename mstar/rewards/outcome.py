@@ -1,0 +1,53 @@
+"""The outcome reward: is the final answer the reference answer?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from mstar.answers.verify import Judgement, verify
+from mstar.rewards.reward import RewardModel, with_reward
+from mstar.types import Group, Prompt, Rollout
+
+Verifier = Callable[[str, Prompt], Judgement]
+
+
+class OutcomeReward(RewardModel):
+    """1 if the extracted answer equals the reference, 0 if it is wrong: R(ŷ) = 1(â = a*) (paper, section 1.3).
+
+    A response whose prompt has no usable reference is *unscorable*: it gets 0 with verdict ``unscorable``, is
+    counted, and stops the run above a rate.
+
+    Args:
+        verifier: Judges a response's text against its prompt; name your own by ``class_path``.
+        max_unscorable_rate: Share of unscorable responses above which scoring stops, in [0, 1].
+    """
+
+    def __init__(self, verifier: Verifier = verify, max_unscorable_rate: float = 0.05) -> None:
+        self.verifier = verifier
+        self.max_unscorable_rate = max_unscorable_rate
+
+    def score(self, groups: Sequence[Group]) -> list[Group]:
+        """Add ``outcome``, the verdict and the extracted answer.
+
+        Raises:
+            RuntimeError: If more than ``max_unscorable_rate`` of the responses cannot be judged.
+        """
+        scored = [Group(group.prompt, tuple(self._judge(r, group.prompt) for r in group)) for group in groups]
+        self._check(scored)
+        return scored
+
+    def _judge(self, rollout: Rollout, prompt: Prompt) -> Rollout:
+        judgement = self.verifier(rollout.text, prompt)
+        judged = replace(rollout, verdict=judgement.verdict, answer=judgement.answer, why=judgement.reason)
+        return with_reward(judged, "outcome", float(judgement.verdict == "correct"))
+
+    def _check(self, groups: Sequence[Group]) -> None:
+        rollouts = [rollout for group in groups for rollout in group]
+        lost = [rollout for rollout in rollouts if rollout.verdict == "unscorable"]
+        if len(lost) > self.max_unscorable_rate * len(rollouts):
+            raise RuntimeError(
+                f"{len(lost):,} of {len(rollouts):,} responses cannot be judged, more than reward.max_unscorable_rate "
+                f"({self.max_unscorable_rate}) allows. The first is to prompt {lost[0].prompt_id!r}: {lost[0].why}. "
+                f"Mend the reference answers, or give a verifier that understands them."
+            )

@@ -1,0 +1,28 @@
+"""The face of a reward model."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import replace
+
+from lightning.pytorch import Callback
+
+from mstar.types import Group, Rollout
+
+
+class RewardModel(Callback, ABC):
+    """Scores responses. As a callback it is told of setup and teardown; as an object it is asked for scores.
+
+    The CLI's ``reward`` key gives the same object to the trainer and to the datamodule. A reward model adds to
+    ``Rollout.rewards`` under its own name and never turns an exception into a number.
+    """
+
+    @abstractmethod
+    def score(self, groups: Sequence[Group]) -> list[Group]:
+        """Return the groups, in order, with named rewards added to every rollout."""
+
+
+def with_reward(rollout: Rollout, name: str, value: float) -> Rollout:
+    """The rollout with one more named reward."""
+    return replace(rollout, rewards={**rollout.rewards, name: value})

@@ -1,0 +1,7 @@
+"""Sampling responses and keeping every one of them on disk."""
+
+from mstar.rollout.engine import RolloutEngine
+from mstar.rollout.generate import GenerateEngine
+from mstar.rollout.native import NativeEngine
+
+__all__ = ["GenerateEngine", "NativeEngine", "RolloutEngine"]

@@ -1,0 +1,126 @@
+"""Monte-Carlo step labels: complete every step prefix of a response and count the correct completions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from io import BytesIO
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mstar.files import write_atomically
+from mstar.modules.policy import Policy
+from mstar.rewards.reward import RewardModel
+from mstar.rollout.collect import Collector, make_key
+from mstar.rollout.engine import RolloutEngine
+from mstar.rollout.ranks import Ranks
+from mstar.rollout.store import Stage
+from mstar.seeds import stable_seed
+from mstar.steps import step_ends
+from mstar.types import Group, Prompt, Request, Rollout, Sampling
+
+
+@dataclass(frozen=True)
+class StepLabels:
+    """A response and one label a step."""
+
+    prompt_id: str
+    index: int
+    text: str
+    labels: tuple[float, ...]
+    """Share of completions from behind each step that were correct, in [0, 1]."""
+    correct: bool
+    """The response's own verdict."""
+
+
+@dataclass(frozen=True)
+class Labeller:
+    """Samples responses and labels their steps, resumably.
+
+    Responses are a stage of the store, completions another; a group of completions is on disk as it finishes.
+    Responses with the same text are labelled once.
+    """
+
+    engine: RolloutEngine
+    reward: RewardModel
+    sampling: Sampling
+    num_completions: int
+    separator: str
+    seed: int
+
+    def label(self, folder: Path, policy: Policy, prompts: Sequence[Prompt], ranks: Ranks) -> list[StepLabels]:
+        """Complete ``folder/steps.parquet`` and return its rows; every rank calls this."""
+        collector = Collector(self.engine, self.reward, ranks=ranks)
+        groups = collector.collect(Stage(folder / "responses"), policy, prompts, self.sampling, self.seed)
+        if not (folder / "steps.parquet").is_file():
+            requests = [
+                r for group in groups for rollout in unique(group) for r in self._requests(policy, group, rollout)
+            ]
+            values = self._complete(Stage(folder / "completions"), policy, requests, ranks)
+            if ranks.rank == 0:
+                write_labels(folder, [self._labels(r, values) for group in groups for r in unique(group)])
+            ranks.barrier()
+        return read_labels(folder)
+
+    def _requests(self, policy: Policy, group: Group, rollout: Rollout) -> list[Request]:
+        """One request a step but the last: behind it nothing is left to complete."""
+        tokens, ends = policy.renderer.step_ends(rollout.text, step_ends(rollout.text, self.separator))
+        return [
+            Request(group.prompt, tokens[: end + 1], request_key(rollout, step)) for step, end in enumerate(ends[:-1])
+        ]
+
+    def _complete(self, stage: Stage, policy: Policy, requests: Sequence[Request], ranks: Ranks) -> dict[str, float]:
+        """Share of correct completions by request key."""
+        sampling = replace(self.sampling, num_responses=self.num_completions)
+        prompts = list({request.prompt.id: request.prompt for request in requests}.values())
+        key = {**make_key(policy, prompts, sampling, self.seed), "requests": stable_seed(*(r.key for r in requests))}
+        stage.open(key)
+        done = stage.generated()
+        ranks.barrier()
+        mine = [request for request in ranks.share(requests) if request.key not in done]
+        with stage.part(ranks.rank, key) as part:
+            for group in self.engine.generate(policy, mine, sampling, self.seed):
+                part.append(group)
+        ranks.barrier()
+        rollouts = stage.generated()
+        groups = self.reward.score([Group(request.prompt, rollouts[request.key]) for request in requests])
+        shares = [sum(r.correct for r in group) / len(group) for group in groups]
+        return dict(zip((request.key for request in requests), shares, strict=True))
+
+    def _labels(self, rollout: Rollout, values: dict[str, float]) -> StepLabels:
+        steps = len(step_ends(rollout.text, self.separator))
+        labels = [values[request_key(rollout, step)] for step in range(steps - 1)]
+        last = [float(rollout.correct)] if steps else []
+        return StepLabels(rollout.prompt_id, rollout.index, rollout.text, (*labels, *last), rollout.correct)
+
+
+def request_key(rollout: Rollout, step: int) -> str:
+    """Names the completions from behind a step of a response."""
+    return f"{rollout.prompt_id}#{rollout.index}#{step}"
+
+
+def unique(group: Group) -> list[Rollout]:
+    """The first rollout of each text."""
+    return list({rollout.text: rollout for rollout in reversed(group.rollouts)}.values())[::-1]
+
+
+def write_labels(folder: Path, rows: Sequence[StepLabels]) -> None:
+    """Write labels as Parquet, one row a response."""
+    buffer = BytesIO()
+    pq.write_table(pa.Table.from_pylist([asdict(row) for row in rows]), buffer)
+    write_atomically(folder / "steps.parquet", buffer.getvalue())
+
+
+def read_labels(folder: Path) -> list[StepLabels]:
+    """Labels that ``mstar predict`` wrote.
+
+    Raises:
+        FileNotFoundError: If there are none; the message says how to make them.
+    """
+    file = folder / "steps.parquet"
+    if not file.is_file():
+        raise FileNotFoundError(f"{file} is missing: run mstar predict with the same data.labels first.")
+    rows = pq.read_table(file).to_pylist()
+    return [StepLabels(**{**row, "labels": tuple(row["labels"])}) for row in rows]
