@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from jsonargparse import Namespace
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
@@ -24,9 +25,16 @@ class MstarCLI(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add ``reward`` and hand the same instance to trainer and data."""
-        parser.add_lightning_class_args(RewardModel, "reward", subclass_mode=True)  # type: ignore[type-abstract]
+        parser.add_lightning_class_args(RewardModel, "reward", subclass_mode=True)
         parser.set_defaults({"reward": {"class_path": "mstar.rewards.OutcomeReward"}})
         parser.link_arguments("reward", "data.init_args.reward", apply_on="instantiate")
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
+        """Parse what ``main`` was given; LightningCLI warns whenever the process has arguments of its own."""
+        if isinstance(args, dict | Namespace):
+            self.config = parser.parse_object(args)
+        else:
+            self.config = parser.parse_args(args)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Keep logs and checkpoints inside the run folder, ``trainer.default_root_dir``."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from torch.utils.data import IterableDataset
+from torch.utils.data import Dataset
 
 from mstar.types import Group, Prompt, PromptSource, Sampling
 
@@ -48,8 +48,8 @@ class Evaluated:
         )
 
 
-class EvaluationBatches(IterableDataset[Evaluated]):
-    """Measures the policy as it is iterated, a chunk of prompts at a time, so each pass sees the current weights.
+class EvaluationBatches(Dataset[Evaluated]):
+    """Measures the policy when a batch is asked for, a chunk of prompts at a time: each pass sees the current weights.
 
     Args:
         prompts: This rank's prompts.
@@ -75,10 +75,9 @@ class EvaluationBatches(IterableDataset[Evaluated]):
     def __len__(self) -> int:
         return self.num_batches
 
-    def __iter__(self) -> Iterator[Evaluated]:
-        for batch in range(self.num_batches):
-            indices = self.indices[batch * self.chunk : (batch + 1) * self.chunk]
-            yield self.measure([self.source[i] for i in indices])
+    def __getitem__(self, batch: int) -> Evaluated:
+        indices = self.indices[batch * self.chunk : (batch + 1) * self.chunk]
+        return self.measure([self.source[i] for i in indices])
 
 
 def _bare(prompt: Prompt) -> Prompt:

@@ -91,7 +91,7 @@ class PolicyDataModule(LightningDataModule, ABC):
             ValueError: Naming the flag to set.
         """
         assert self.trainer is not None
-        if stage == "fit" and self.trainer.reload_dataloaders_every_n_epochs != 1:
+        if stage == "fit" and self.trainer.reload_dataloaders_every_n_epochs != 1:  # type: ignore[attr-defined]
             raise ValueError(
                 "The training set changes every epoch: set trainer.reload_dataloaders_every_n_epochs to 1."
             )

@@ -8,7 +8,7 @@ responses are labels for new handwriting: the setting of M-STaR (arXiv 2412.1745
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Literal, get_args
 
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mstar.demo.glyphs import GLYPH, Mask, Split, glyph_pool, handwritten, label, printed
+from mstar.seeds import run_seed
 from mstar.types import Prompt, PromptSource
 
 Kind = Literal["sum", "prod", "range"]
@@ -26,6 +27,7 @@ CELL = 16
 """Side of a cell in pixels; the tiny policy sees one visual token a cell."""
 SIDE = 2 * CELL
 """Side of a picture in pixels."""
+READING = "Read the digits."
 LINES = {"rows": ("top row, bottom row", ((0, 1), (2, 3))), "columns": ("left column, right column", ((0, 2), (1, 3)))}
 """How a pair of lines is named, and its cells (reading order)."""
 INKS = ((25, 25, 25), (20, 40, 170), (170, 20, 30), (10, 110, 40))
@@ -92,10 +94,11 @@ class DigitScenes:
         split: ``printed`` (typeface, worked responses), ``cot`` (handwriting, worked responses), ``prompts``,
             ``validation`` and ``test`` (handwriting, answers only), ``ood`` (answers only, other writers).
         num: Number of scenes, > 0.
-        seed: Deals out the glyphs and draws the scenes.
+        seed: Deals out the glyphs and draws the scenes; ``None`` takes the run's (``seed_everything``).
     """
 
-    def __init__(self, split: Split, num: int, seed: int = 0) -> None:
+    def __init__(self, split: Split, num: int, seed: int | None = None) -> None:
+        seed = run_seed(seed)
         if split not in SPLITS:
             raise ValueError(f"DigitScenes.split is {split!r}; give one of {', '.join(SPLITS)}.")
         if num < 1:
@@ -122,6 +125,26 @@ class DigitScenes:
             cot=scene.worked if self.split in ("printed", "cot") else None,
             meta={"question_type": "free_form", "answer_type": "integer" if scene.kind == "range" else "list"},
         )
+
+
+class DigitReading:
+    """Printed scenes that are only read out ("40/65"): the base policy learns to see before it learns to reckon.
+
+    Args:
+        num: Number of scenes, > 0.
+        seed: Draws the scenes; ``None`` takes the run's (``seed_everything``).
+    """
+
+    def __init__(self, num: int, seed: int | None = None) -> None:
+        self.scenes = DigitScenes("printed", num, seed)
+
+    def __len__(self) -> int:
+        return len(self.scenes)
+
+    def __getitem__(self, index: int, /) -> Prompt:
+        prompt = self.scenes[index]
+        read = (prompt.cot or "").splitlines()[0]
+        return replace(prompt, id=f"reading-{prompt.id}", question=READING, answer=read, cot=f"Answer: {read}", meta={})
 
 
 def describe(prompt_id: str) -> Scene:

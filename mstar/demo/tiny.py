@@ -132,9 +132,13 @@ class TinyLlava:
 
 
 def build_processor() -> LlavaProcessor:
-    """Build the processor: pictures as they are (no resizing), scaled to [-1, 1]; one image token a cell."""
+    """Build the processor: pictures as they are (no resizing), one image token a cell.
+
+    Paper becomes about 0 and its noise about 1, so that ink stands out: read in 150 steps, where the usual
+    scaling to [-1, 1] needs several times as many (measured).
+    """
     images = CLIPImageProcessorPil(
-        do_resize=False, do_center_crop=False, image_mean=[0.5, 0.5, 0.5], image_std=[0.5, 0.5, 0.5]
+        do_resize=False, do_center_crop=False, image_mean=[0.94] * 3, image_std=[0.03] * 3
     )
     return LlavaProcessor(
         image_processor=images,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ class PolicyModule(LightningModule):
 
     Args:
         backbone: Where model and processor come from.
-        objective: What is minimised on the kept responses.
+        objective: What is minimised on the kept responses; ``None`` is ``SFT``.
         optimizer: Given the trainable parameters, returns the optimizer.
         lr_scheduler: Given the optimizer, returns a schedule that is stepped after every optimizer step;
             ``None`` keeps the rate constant, as the paper does.
@@ -51,7 +51,7 @@ class PolicyModule(LightningModule):
     def __init__(
         self,
         backbone: Backbone,
-        objective: Objective = SFT(),  # noqa: B008 (stateless; jsonargparse shows it as the default)
+        objective: Objective | None = None,
         optimizer: OptimizerCallable = adamw,
         lr_scheduler: LRSchedulerCallable | None = None,
         instruction: str = "",
@@ -60,7 +60,7 @@ class PolicyModule(LightningModule):
     ) -> None:
         super().__init__()
         self.backbone = backbone
-        self.objective = objective
+        self.objective = objective or SFT()
         self.make_optimizer = optimizer
         self.make_schedule = lr_scheduler
         self.instruction = instruction
@@ -74,9 +74,10 @@ class PolicyModule(LightningModule):
         if self.model is not None:
             return
         self.model, self.processor = self.backbone.load()
+        self.model.train()  # from_pretrained gives eval mode
         freeze(self.model, self.frozen)
         if self.gradient_checkpointing:
-            self.model.gradient_checkpointing_enable()
+            self.model.gradient_checkpointing_enable()  # type: ignore[no-untyped-call]
 
     @property
     def renderer(self) -> Renderer:
@@ -168,6 +169,4 @@ def freeze(model: PreTrainedModel, beginnings: Sequence[str]) -> None:
 
 def precision_of(module: LightningModule) -> Callable[[], Any]:
     """The forward context of the run's precision plugin, or a null context for a module without a trainer."""
-    from contextlib import nullcontext
-
     return module.trainer.precision_plugin.forward_context if module._trainer is not None else nullcontext

@@ -72,8 +72,9 @@ class ProcessRewardModule(LightningModule):
         if self.model is not None:
             return
         self.model, self.processor = self.backbone.load()
+        self.model.train()  # from_pretrained gives eval mode
         freeze(self.model, self.frozen)
-        output: Any = self.model.get_output_embeddings()
+        output: Any = self.model.get_output_embeddings()  # type: ignore[no-untyped-call]
         output.weight.requires_grad_(output.weight is self._input_weight())  # an untied output layer is not used
         self.head = nn.Linear(output.weight.shape[1], 1, dtype=torch.float32)
         nn.init.zeros_(self.head.weight)
@@ -136,7 +137,7 @@ class ProcessRewardModule(LightningModule):
         truth, chance = (labels >= 0.5).int(), torch.sigmoid(logits)
         self.auc.update(chance, truth)
         self.calibration.update(chance, truth)
-        settings = {"on_epoch": True, "batch_size": len(labels), "sync_dist": True}
+        settings: dict[str, Any] = {"on_epoch": True, "batch_size": len(labels), "sync_dist": True}
         self.log("val/loss", loss, prog_bar=True, **settings)
         self.log("val/accuracy", ((chance >= 0.5).int() == truth).float().mean(), **settings)
         self.log("val/auc", self.auc, on_epoch=True, prog_bar=True)

@@ -1,0 +1,41 @@
+# make demo [SEED=n]   the whole method on the embedded model and data; ends with runs/demo/summary.json
+# make test            everything in tests/, and the doctests
+# make lint            ruff and strict mypy
+# make bench           what is measured in benchmarks/
+# Each makes .venv first, unless it is up to date. VENV=… takes another folder, PYTHON=… another interpreter.
+
+PYTHON ?= python3
+VENV ?= .venv
+SEED ?= 0
+
+export OMP_WAIT_POLICY = PASSIVE
+
+.PHONY: demo test lint bench environment
+
+environment: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+# Each seed has its own folder, so that two are never mixed and each can be interrupted and gone on with;
+# runs/demo is a link to the latest.
+demo: environment
+	@mkdir -p runs
+	@if [ -e runs/demo ] && [ ! -L runs/demo ]; then \
+	    echo "runs/demo is a folder, not the link that make demo keeps there. Move it away: mv runs/demo runs/demo-old" >&2; \
+	    exit 1; fi
+	@ln -sfn demo-seed$(SEED) runs/demo
+	$(VENV)/bin/mstar run configs/recipes/demo.yaml --seed $(SEED) --out runs/demo-seed$(SEED)
+
+test: environment
+	$(VENV)/bin/python -m pytest
+
+lint: environment
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+bench: environment
+	$(VENV)/bin/python -m benchmarks
