@@ -1,0 +1,59 @@
+"""What house tests plug in by class_path."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from mstar.answers import Judgement
+from mstar.types import Prompt
+
+
+def even_length(text: str, prompt: Prompt) -> Judgement:
+    """Likes responses of even length: about half of what a random policy writes."""
+    good = len(text) % 2 == 0
+    return Judgement("correct" if good else "wrong", text[-1:], "even" if good else "odd")
+
+
+class Killed(Exception):
+    """Stands for a kill: nothing is saved any more."""
+
+
+class KillAtStep(Callback):
+    """Ends the run before the batch that follows an optimizer step.
+
+    Args:
+        step: Number of optimizer steps done.
+    """
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Raise once the step is reached."""
+        if trainer.global_step == self.step:
+            raise Killed(f"step {self.step}")
+
+
+class KillAtEpochEnd(Callback):
+    """Ends the run behind an epoch, after its checkpoint was written.
+
+    Args:
+        epoch: From 0.
+    """
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Watch for the next epoch's rollouts."""
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        evolve = data.evolve
+
+        def watched(iteration: int) -> Any:
+            if iteration > self.epoch:
+                raise Killed(f"epoch {self.epoch}")
+            return evolve(iteration)
+
+        data.evolve = watched
