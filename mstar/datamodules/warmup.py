@@ -17,7 +17,7 @@ from mstar.types import PromptSource
 class WarmupDataModule(PolicyDataModule):
     """Trains on written responses (``Prompt.cot``), an epoch a fixed number of steps.
 
-    The seed set is walked in a new random order each pass; an epoch takes up where the last one stopped, so that
+    The seed set is walked in a new random order each pass (or in its own order, as a curriculum wants); an epoch takes up where the last one stopped, so that
     ``steps_per_epoch`` only says how often the policy is validated. Also what plain SFT trains on.
 
     Args:
@@ -27,6 +27,7 @@ class WarmupDataModule(PolicyDataModule):
         engine: Samples responses in validation; ``None`` is the native one.
         batch_size: Responses a batch, on each rank.
         steps_per_epoch: Batches between two validations; ``None`` is one pass.
+        shuffle: A new random order each pass.
         seed: Of the order; ``None`` takes the run's (``seed_everything``).
     """
 
@@ -38,11 +39,13 @@ class WarmupDataModule(PolicyDataModule):
         engine: RolloutEngine | None = None,
         batch_size: int = 32,
         steps_per_epoch: int | None = None,
+        shuffle: bool = True,
         seed: int | None = None,
     ) -> None:
         super().__init__(reward, evaluation, engine or NativeEngine(), batch_size, seed)
         self.examples = examples
         self.steps_per_epoch = steps_per_epoch
+        self.shuffle = shuffle
 
     def train_dataloader(self) -> StatefulDataLoader[Inputs]:
         """The batches of the current epoch."""
@@ -50,7 +53,9 @@ class WarmupDataModule(PolicyDataModule):
         total = len(self.examples)
         size = total if self.steps_per_epoch is None else self.steps_per_epoch * self.batch_size * self.ranks.world_size
         first = self.trainer.current_epoch * size
-        return self.training_loader([self._example(i) for i in passes(total, first, size, self.seed)])
+        walk = range(first, first + size)
+        order = passes(total, first, size, self.seed) if self.shuffle else [position % total for position in walk]
+        return self.training_loader([self._example(i) for i in order])
 
     def _example(self, index: int) -> Example:
         prompt = self.examples[index]

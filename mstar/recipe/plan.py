@@ -171,7 +171,9 @@ def _read_stage(path: Path, number: int, entry: Any, above: Sequence[Stage]) -> 
     return stage
 
 
-def _check_keys(entry: Mapping[str, Any], known: type[Stage] | type[Recipe], where: str, without: Collection[str] = ()) -> None:
+def _check_keys(
+    entry: Mapping[str, Any], known: type[Stage] | type[Recipe], where: str, without: Collection[str] = ()
+) -> None:
     names = [each.name for each in fields(known) if each.name not in without]
     for key in entry:
         if key not in names:
@@ -182,7 +184,9 @@ def _check_keys(entry: Mapping[str, Any], known: type[Stage] | type[Recipe], whe
 
 def _names(value: Any, where: str, key: str) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise RecipeError(f"{where}: {key} is {value!r}; give a list, such as [{value if isinstance(value, str) else 'name'}].")
+        raise RecipeError(
+            f"{where}: {key} is {value!r}; give a list, such as [{value if isinstance(value, str) else 'name'}]."
+        )
     return tuple(value)
 
 
@@ -191,7 +195,9 @@ def _check_deed(path: Path, stage: Stage, where: str) -> None:
         raise RecipeError(f"{where}: give either `command` ({', '.join(COMMANDS)}) or `module`, one of the two.")
     if stage.command is not None and stage.command not in COMMANDS:
         near = difflib.get_close_matches(str(stage.command), COMMANDS, n=1, cutoff=0.0)[0]
-        raise RecipeError(f"{where}: command is {stage.command!r}; give one of {', '.join(COMMANDS)}. Perhaps `{near}`?")
+        raise RecipeError(
+            f"{where}: command is {stage.command!r}; give one of {', '.join(COMMANDS)}. Perhaps `{near}`?"
+        )
     if stage.module is not None and stage.config:
         raise RecipeError(f"{where}: a `module` takes no `config`; pass what it needs by `args`.")
     if not isinstance(stage.args, dict):
@@ -199,7 +205,9 @@ def _check_deed(path: Path, stage: Stage, where: str) -> None:
     for name in stage.config:
         file = path.parent / name
         if not file.is_file():
-            raise RecipeError(f"{where}: there is no config {file} ({name}, relative to the recipe). {_nearest_file(file)}".rstrip())
+            raise RecipeError(
+                f"{where}: there is no config {file} ({name}, relative to the recipe). {_nearest_file(file)}".rstrip()
+            )
     fill_stage(Recipe(path, ()), stage, out="", seed=0)
 
 
@@ -218,7 +226,9 @@ def _check_order(recipe: Recipe) -> None:
             if name not in names:
                 near = difflib.get_close_matches(name, names, n=1)
                 hint = f"Did you mean {near[0]}?" if near else f"It has {', '.join(names)}."
-                raise RecipeError(f"{recipe.path}: stage {stage.name} comes after {name}, and there is no such stage. {hint}")
+                raise RecipeError(
+                    f"{recipe.path}: stage {stage.name} comes after {name}, and there is no such stage. {hint}"
+                )
     waiting, done = list(recipe.stages), set[str]()
     while waiting:
         free = ready(waiting, done)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,22 @@ class Done:
     """Of Python and the packages that decide the result."""
 
 
+@dataclass(frozen=True)
+class Attempt:
+    """One try at a stage; all of them are in ``attempts.json`` in its folder, so that no time is forgotten."""
+
+    started: float
+    """Seconds since 1970."""
+    plan: Plan
+    """What it was asked to do."""
+    seconds: float | None = None
+    """Wall time; ``None`` while it runs."""
+    cpu_seconds: float | None = None
+    """CPU time of its processes; ``None`` while it runs, and if it was killed together with its runner."""
+    exit: int | None = None
+    """Exit code, 128 + n if signal n ended it; ``None`` as above."""
+
+
 def plan_stage(recipe: Recipe, stage: Stage, seed: int) -> Plan:
     """Say what a stage is asked to do, wherever the run folder lies.
 
@@ -60,8 +77,8 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     ['args lr: 1 → 3', 'args n: 2 → (absent)']
     """
     before, now = dict(_flatten(old)), dict(_flatten(new))
-    keys = sorted(before.keys() | now.keys())
-    return [f"{key}: {before.get(key, '(absent)')} → {now.get(key, '(absent)')}" for key in keys if before.get(key) != now.get(key)]
+    changed = [key for key in before | now if before.get(key, "(absent)") != now.get(key, "(absent)")]
+    return [f"{_label(key)}: {before.get(key, '(absent)')} → {now.get(key, '(absent)')}" for key in changed]
 
 
 def read_done(folder: Path) -> Done | None:
@@ -71,15 +88,15 @@ def read_done(folder: Path) -> Done | None:
 
 
 def write_done(folder: Path, plan: Plan, after: dict[str, str], argv: list[str]) -> Done:
-    """Mark a stage as done, once its last attempt is recorded."""
+    """Mark a stage as done, once its last attempt has ended."""
     attempts = read_attempts(folder)
     done = Done(
         run=os.urandom(8).hex(),
         plan=plan,
         after=after,
         argv=argv,
-        seconds=round(sum(attempt["seconds"] for attempt in attempts), 3),
-        cpu_seconds=round(sum(attempt["cpu_seconds"] or 0.0 for attempt in attempts), 3),
+        seconds=round(sum(attempt.seconds or 0.0 for attempt in attempts), 3),
+        cpu_seconds=round(sum(attempt.cpu_seconds or 0.0 for attempt in attempts), 3),
         attempts=len(attempts),
         versions=_versions(),
     )
@@ -87,73 +104,59 @@ def write_done(folder: Path, plan: Plan, after: dict[str, str], argv: list[str])
     return done
 
 
-def begin_attempt(folder: Path, plan: Plan) -> None:
-    """Record that an attempt starts."""
-    _append(folder, {"started": time.time(), "plan": plan})
+def read_attempts(folder: Path) -> list[Attempt]:
+    """Give the attempts so far.
+
+    The last one, if it was killed together with its runner, lasted until `keep_alive` was last called.
+    """
+    path = folder / "attempts.json"
+    if not path.is_file():
+        return []
+    attempts = [Attempt(**entry) for entry in read_json(path)]
+    if attempts[-1].seconds is None:
+        attempts[-1] = replace(attempts[-1], seconds=max(0.0, path.stat().st_mtime - attempts[-1].started))
+    return attempts
+
+
+def begin_attempt(folder: Path, plan: Plan) -> int:
+    """Record that an attempt starts; give its number, from 1."""
+    attempts = [*read_attempts(folder), Attempt(started=time.time(), plan=plan)]
+    _write_attempts(folder, attempts)
+    return len(attempts)
 
 
 def keep_alive(folder: Path) -> None:
     """Let the file's time say that the attempt still runs: all there is to go by if it is killed outright."""
-    os.utime(folder / "attempts.jsonl")
+    os.utime(folder / "attempts.json")
 
 
 def end_attempt(folder: Path, seconds: float, cpu_seconds: float, exit_code: int) -> None:
-    """Record how an attempt ended."""
-    _append(folder, {"seconds": seconds, "cpu_seconds": cpu_seconds, "exit": exit_code})
+    """Record how the last attempt ended."""
+    *earlier, last = read_attempts(folder)
+    _write_attempts(folder, [*earlier, replace(last, seconds=seconds, cpu_seconds=cpu_seconds, exit=exit_code)])
 
 
-def read_attempts(folder: Path) -> list[dict[str, Any]]:
-    """Give the attempts so far, each with ``plan``, ``seconds``, ``cpu_seconds`` and ``exit``.
-
-    One that was killed together with its runner has no end of its own: it lasted until the file was last touched, or the next
-    one began, and its ``cpu_seconds`` and ``exit`` are ``None``.
-    """
-    attempts: list[dict[str, Any]] = []
-    for line in _lines(folder):
-        if "started" in line:
-            attempts.append({**line, "seconds": None, "cpu_seconds": None, "exit": None})
-        else:
-            attempts[-1].update(line)
-    if attempts and attempts[-1]["seconds"] is None:
-        last_sign = (folder / "attempts.jsonl").stat().st_mtime
-        attempts[-1]["seconds"] = max(0.0, last_sign - attempts[-1]["started"])
-    return attempts
+def _write_attempts(folder: Path, attempts: list[Attempt]) -> None:
+    write_json(folder / "attempts.json", [asdict(attempt) for attempt in attempts])
 
 
-def close_attempt(folder: Path) -> None:
-    """End an attempt that was killed together with its runner, before the next one touches the file."""
-    attempts = read_attempts(folder)
-    if attempts and attempts[-1]["exit"] is None:
-        _append(folder, {"seconds": attempts[-1]["seconds"], "cpu_seconds": None, "exit": "killed"})
-
-
-def _append(folder: Path, line: dict[str, Any]) -> None:
-    with (folder / "attempts.jsonl").open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line, ensure_ascii=False) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _lines(folder: Path) -> list[dict[str, Any]]:
-    path = folder / "attempts.jsonl"
-    if not path.is_file():
-        return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
-def _flatten(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+def _flatten(value: Any, key: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
     if not isinstance(value, dict) or not value:
-        yield name, value
+        yield key, value
         return
-    for key, item in value.items():
-        yield from _flatten(item, f"{name} {key}".strip() if " " not in name else f"{name}.{key}")
+    for name, item in value.items():
+        yield from _flatten(item, (*key, name))
+
+
+def _label(key: tuple[str, ...]) -> str:
+    return " ".join((*key[:2], ".".join(key[2:]))).strip()
 
 
 def _versions() -> dict[str, str]:
-    versions = {"python": ".".join(map(str, os.sys.version_info[:3]))}
+    versions = {"python": platform.python_version()}
     for name in ("mstar", "torch", "lightning", "transformers"):
         try:
             versions[name] = version(name)
-        except PackageNotFoundError:  # run from a source tree that is not installed
+        except PackageNotFoundError:  # mstar in a source tree that is not installed
             versions[name] = "not installed"
     return versions

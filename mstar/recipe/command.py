@@ -1,0 +1,45 @@
+"""`mstar run`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from mstar.recipe.plan import RecipeError
+from mstar.recipe.runner import run_recipe
+from mstar.recipe.stage import StageError
+
+
+def main(args: list[str]) -> None:
+    """Run a recipe as the command line says; end the program with a message, not a traceback, if that fails."""
+    asked = _parser().parse_args(args)
+    out = asked.out or Path("runs") / f"{asked.recipe.stem}-seed{asked.seed}"
+    try:
+        run_recipe(asked.recipe, out, seed=asked.seed, jobs=asked.jobs, only=asked.only, dry_run=asked.dry_run)
+    except (RecipeError, StageError) as error:
+        sys.exit(f"mstar run: {error}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="mstar run",
+        description="Run the stages of a recipe that are not done yet, each an ordinary command in a folder of its own.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("recipe", type=Path, help="a YAML file such as configs/recipes/demo.yaml")
+    parser.add_argument("--out", type=Path, help="the run folder (default: runs/<recipe>-seed<seed>)")
+    parser.add_argument("--seed", type=int, default=0, help="passed to every stage (default: 0)")
+    parser.add_argument("--jobs", type=_positive, help="stages at the same time (default: the recipe's)")
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="STAGE", help="run this stage alone; may be repeated"
+    )
+    parser.add_argument("--dry_run", action="store_true", help="print every stage's command, run nothing")
+    return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text}; give 1 or more")
+    return number
