@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCL
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from mstar.rewards import RewardModel
+
+# LightningCLI 2.6 calls what jsonargparse 4.49 deprecated: nothing a user of ours could mend.
+os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
 
 TRAINER = {
     "reload_dataloaders_every_n_epochs": 1,  # every epoch is an iteration with a training set of its own

@@ -8,6 +8,8 @@ import os
 os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ["HF_HUB_OFFLINE"] = "1"
+# LightningCLI 2.6 calls what jsonargparse 4.49 deprecated; mstar.cli does the same for users.
+os.environ["JSONARGPARSE_DEPRECATION_WARNINGS"] = "off"
 
 import torch
 

@@ -19,21 +19,22 @@ def main(args: list[str]) -> None:
         run_recipe(asked.recipe, out, seed=asked.seed, jobs=asked.jobs, only=asked.only, dry_run=asked.dry_run)
     except (RecipeError, StageError) as error:
         sys.exit(f"mstar run: {error}")
+    except KeyboardInterrupt:
+        print("mstar run: interrupted; the same command goes on from here", file=sys.stderr)
+        sys.exit(130)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="mstar run",
-        description="Run the stages of a recipe that are not done yet, each an ordinary command in a folder of its own.",
+        description="Run the stages of a recipe that are not done yet, each a command in a folder of its own.",
         allow_abbrev=False,
     )
     parser.add_argument("recipe", type=Path, help="a YAML file such as configs/recipes/demo.yaml")
     parser.add_argument("--out", type=Path, help="the run folder (default: runs/<recipe>-seed<seed>)")
     parser.add_argument("--seed", type=int, default=0, help="passed to every stage (default: 0)")
     parser.add_argument("--jobs", type=_positive, help="stages at the same time (default: the recipe's)")
-    parser.add_argument(
-        "--only", action="append", default=[], metavar="STAGE", help="run this stage alone; may be repeated"
-    )
+    parser.add_argument("--only", action="append", default=[], metavar="STAGE", help="this stage alone; repeatable")
     parser.add_argument("--dry_run", action="store_true", help="print every stage's command, run nothing")
     return parser
 

@@ -1,9 +1,9 @@
-"""Run a command and let it live no longer than the runner: `python leash.py COMMAND...`, standard input held by the runner.
+"""Run a command and let it live no longer than the runner: `python leash.py COMMAND...`.
 
 A runner killed outright cannot stop its stages, and a stage has processes of its own (ranks, loader workers). The leash
-waits beside the stage. Each byte on its standard input is a signal number for the stage's whole process group; the
-end of the input, which the kernel brings about however the runner dies, kills the group. It also inherits the run folder's
-lock, so that no new runner starts before the last process of the old one is gone.
+waits beside the stage, its standard input held open by the runner. Each byte there is a signal number for the stage's
+whole process group; the end of the input, which the kernel brings about however the runner dies, kills the group. The
+leash also inherits the run folder's lock, so that no new runner starts before the last process of the old one is gone.
 
 Only the standard library, no `mstar`: it starts in milliseconds.
 """

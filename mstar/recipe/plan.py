@@ -6,6 +6,7 @@ import difflib
 import json
 import os
 import re
+import shlex
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -63,7 +64,7 @@ def read_recipe(path: Path) -> Recipe:
     content = read_yaml(path)
     if not isinstance(content, dict) or not isinstance(content.get("stages"), list) or not content["stages"]:
         raise RecipeError(f"{path}: a recipe is a YAML mapping with a list of `stages`, at least one.")
-    _check_keys(content, Recipe, f"{path}", without={"path"})
+    _check_keys(content, Recipe, f"{path}")
     stages: list[Stage] = []
     for number, entry in enumerate(content["stages"], start=1):
         stages.append(_read_stage(path, number, entry, above=stages))
@@ -118,6 +119,11 @@ def build_argv(recipe: Recipe, stage: Stage, out: str, seed: int) -> list[str]:
     return [sys.executable, "-m", "mstar", str(stage.command), *configs, *own, *args]
 
 
+def by_hand(argv: Sequence[str], threads: int) -> str:
+    """Give a command line as one types it in a shell."""
+    return f"OMP_NUM_THREADS={threads} {shlex.join(argv)}"
+
+
 def fill_stage(recipe: Recipe, stage: Stage, out: str, seed: int) -> dict[str, Any]:
     """Give a stage's ``args`` with the placeholders filled in."""
     values = {"out": out, "seed": str(seed), "stage": stage.name}
@@ -125,8 +131,8 @@ def fill_stage(recipe: Recipe, stage: Stage, out: str, seed: int) -> dict[str, A
         return {key: fill(value, values) for key, value in stage.args.items()}
     except KeyError as error:
         raise RecipeError(
-            f"{recipe.path}: stage {stage.name}: args hold {{{error.args[0]}}}, but only {{out}}, {{seed}} and {{stage}} are "
-            f"filled in. To pass the braces on, double them: {{{{{error.args[0]}}}}}."
+            f"{recipe.path}: stage {stage.name}: args hold {{{error.args[0]}}}; only {{out}}, {{seed}} and {{stage}} "
+            f"are filled in. To pass the braces on, double them: {{{{{error.args[0]}}}}}."
         ) from None
 
 
@@ -171,22 +177,18 @@ def _read_stage(path: Path, number: int, entry: Any, above: Sequence[Stage]) -> 
     return stage
 
 
-def _check_keys(
-    entry: Mapping[str, Any], known: type[Stage] | type[Recipe], where: str, without: Collection[str] = ()
-) -> None:
-    names = [each.name for each in fields(known) if each.name not in without]
+def _check_keys(entry: Mapping[str, Any], kind: type[Stage] | type[Recipe], where: str) -> None:
+    names = [each.name for each in fields(kind) if each.name != "path"]
     for key in entry:
         if key not in names:
-            near = difflib.get_close_matches(str(key), names, n=1)
-            hint = f"did you mean `{near[0]}`?" if near else f"known are {', '.join(names)}."
-            raise RecipeError(f"{where}: unknown key `{key}`; {hint}")
+            hint = _suggest(str(key), names) or f"Known are {', '.join(names)}."
+            raise RecipeError(f"{where}: unknown key {key}. {hint}")
 
 
 def _names(value: Any, where: str, key: str) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise RecipeError(
-            f"{where}: {key} is {value!r}; give a list, such as [{value if isinstance(value, str) else 'name'}]."
-        )
+        example = value if isinstance(value, str) else "name"
+        raise RecipeError(f"{where}: {key} is {value!r}; give a list, such as [{example}].")
     return tuple(value)
 
 
@@ -194,10 +196,7 @@ def _check_deed(path: Path, stage: Stage, where: str) -> None:
     if (stage.command is None) == (stage.module is None):
         raise RecipeError(f"{where}: give either `command` ({', '.join(COMMANDS)}) or `module`, one of the two.")
     if stage.command is not None and stage.command not in COMMANDS:
-        near = difflib.get_close_matches(str(stage.command), COMMANDS, n=1, cutoff=0.0)[0]
-        raise RecipeError(
-            f"{where}: command is {stage.command!r}; give one of {', '.join(COMMANDS)}. Perhaps `{near}`?"
-        )
+        raise RecipeError(f"{where}: command is {stage.command!r}; give one of {', '.join(COMMANDS)}.")
     if stage.module is not None and stage.config:
         raise RecipeError(f"{where}: a `module` takes no `config`; pass what it needs by `args`.")
     if not isinstance(stage.args, dict):
@@ -205,9 +204,8 @@ def _check_deed(path: Path, stage: Stage, where: str) -> None:
     for name in stage.config:
         file = path.parent / name
         if not file.is_file():
-            raise RecipeError(
-                f"{where}: there is no config {file} ({name}, relative to the recipe). {_nearest_file(file)}".rstrip()
-            )
+            hint = _nearest_file(file)
+            raise RecipeError(f"{where}: there is no config {file} ({name}, relative to the recipe). {hint}".rstrip())
     fill_stage(Recipe(path, ()), stage, out="", seed=0)
 
 
@@ -224,11 +222,8 @@ def _check_order(recipe: Recipe) -> None:
     for stage in recipe.stages:
         for name in stage.after:
             if name not in names:
-                near = difflib.get_close_matches(name, names, n=1)
-                hint = f"Did you mean {near[0]}?" if near else f"It has {', '.join(names)}."
-                raise RecipeError(
-                    f"{recipe.path}: stage {stage.name} comes after {name}, and there is no such stage. {hint}"
-                )
+                hint = _suggest(name, names) or f"It has {', '.join(names)}."
+                raise RecipeError(f"{recipe.path}: stage {stage.name} comes after {name}, which is no stage. {hint}")
     waiting, done = list(recipe.stages), set[str]()
     while waiting:
         free = ready(waiting, done)
@@ -242,7 +237,11 @@ def _check_order(recipe: Recipe) -> None:
 def _nearest_file(path: Path) -> str:
     if not path.parent.is_dir():
         return f"There is no folder {path.parent} either."
-    near = difflib.get_close_matches(path.name, [file.name for file in path.parent.iterdir()], n=1)
+    return _suggest(path.name, [file.name for file in path.parent.iterdir()])
+
+
+def _suggest(name: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
     return f"Did you mean {near[0]}?" if near else ""
 
 

@@ -64,7 +64,7 @@ def plan_stage(recipe: Recipe, stage: Stage, seed: int) -> Plan:
     """
     args = fill_stage(recipe, stage, out="{out}", seed=seed)
     configs = {name: read_yaml(recipe.path.parent / name) for name in stage.config}
-    plan = {"command": stage.command, "module": stage.module, "args": args, "config": configs}
+    plan: Plan = {"command": stage.command, "module": stage.module, "args": args, "config": configs}
     if stage.command is not None:
         plan["seed"] = seed
     return json.loads(json.dumps(plan, default=str))  # type: ignore[no-any-return]  # as it will be read back

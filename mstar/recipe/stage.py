@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import signal
 import subprocess
 import sys
@@ -13,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mstar.recipe import leash
-from mstar.recipe.plan import Stage
+from mstar.recipe.plan import Stage, by_hand
 from mstar.recipe.record import Plan, begin_attempt, end_attempt, keep_alive
 
 
@@ -24,7 +23,7 @@ class StageError(RuntimeError):
 class RunningStage:
     """A stage's process, started as it is made.
 
-    It writes straight into its log, which is complete even if the runner dies; the terminal is shown what arrives there.
+    It writes straight into its log, which is complete even if the runner dies; the terminal shows what arrives there.
 
     Args:
         stage: What runs.
@@ -41,7 +40,7 @@ class RunningStage:
         self.argv = list(argv)
         self.plan = plan
         self.log = folder / "log.txt"
-        self.by_hand = f"OMP_NUM_THREADS={threads} {shlex.join(argv)}"
+        self.by_hand = by_hand(argv, threads)
         folder.mkdir(parents=True, exist_ok=True)
         number = begin_attempt(folder, plan)
         self._started = self._touched = time.monotonic()
@@ -53,7 +52,11 @@ class RunningStage:
             self._process = self._start(log.fileno(), threads, lock)
 
     def poll(self) -> int | None:
-        """Show what is new in the log; give the exit code once the stage has ended, recorded with its time, else ``None``."""
+        """Show what is new in the log; once the stage has ended, record its time and give its exit code.
+
+        Returns:
+            The exit code, 128 + n if signal n ended it; ``None`` while it runs.
+        """
         process, status, usage = os.wait4(self._process.pid, os.WNOHANG)
         self._show(final=process != 0)
         if process == 0:
@@ -81,16 +84,13 @@ class RunningStage:
 
     def describe_failure(self, code: int) -> str:
         """Say that the stage failed, with the end of its log and what to do next."""
-        death = (
-            f"was killed by {signal.Signals(code - 128).name}"
-            if code - 128 in set(signal.Signals)
-            else f"exited with {code}"
-        )
-        hint = " (often: out of memory)" if code == 128 + signal.SIGKILL else ""
+        death = f"exited with {code}"
+        if code - 128 in set(signal.Signals):
+            death = f"was killed by {signal.Signals(code - 128).name}"
         with self.log.open(encoding="utf-8", errors="replace") as log:
             tail = "".join(f"    {line.rstrip()}\n" for line in deque(log, maxlen=30))
         return (
-            f"stage {self.stage.name} {death}{hint}. The end of {self.log}:\n\n{tail}\n"
+            f"stage {self.stage.name} {death}. The end of {self.log}:\n\n{tail}\n"
             f"To run it by hand:\n    {self.by_hand}\nOnce it is mended, the same recipe goes on from this stage."
         )
 
