@@ -15,11 +15,11 @@ usage: mstar COMMAND ...
   predict    sample responses, or label their steps, and write them down
   run        run a recipe: a list of such commands, finished ones skipped
 
-  mstar run configs/recipes/demo.yaml                the whole method on a tiny model
-  mstar fit -c configs/demo/evolve.yaml              one command with its configuration
-  mstar fit -c a.yaml -c b.yaml --seed_everything 1  files stack, flags win
-  mstar fit -c a.yaml --print_config                 every value in force; runs nothing
-  mstar fit --help                                   every setting
+  mstar run configs/recipes/demo.yaml  the whole method on a tiny model
+  mstar fit -c configs/demo/base.yaml  one command, as configured
+  mstar fit -c a.yaml -c b.yaml --x 1  files stack, flags win
+  mstar fit -c a.yaml --print_config   every value in force; runs nothing
+  mstar fit --help                     every setting
 
   -h, --help   this page
   --version    the version
