@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
@@ -57,3 +57,22 @@ class KillAtEpochEnd(Callback):
             return evolve(iteration)
 
         data.evolve = watched
+
+
+class Probe(Callback):
+    """Notes weights and optimizer state as each iteration's first batch begins, behind the init policy."""
+
+    seen: ClassVar[list[dict[str, Any]]] = []
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Copy what training starts from."""
+        if batch_idx == 0:
+            optimizer = trainer.optimizers[0]
+            self.seen.append(
+                {
+                    "step": trainer.global_step,
+                    "weights": {name: value.clone() for name, value in pl_module.state_dict().items()},
+                    "moments": [float(s["step"]) for s in optimizer.state.values()],
+                    "rate": optimizer.param_groups[0]["lr"],
+                }
+            )
