@@ -114,8 +114,11 @@ def main() -> None:
     console.print(table(summary))
     print(gains(summary))
     print(f"text-only floor: {percent(summary['text_only_floor'])} %")
-    print("kept responses whose steps differ from the gold steps, by iteration: "
-          + " ".join(percent(rate) for rate in summary["kept_false_positive_rate"]) + " %")
+    print(
+        "kept responses whose steps differ from the gold steps, by iteration: "
+        + " ".join(percent(rate) for rate in summary["kept_false_positive_rate"])
+        + " %"
+    )
     print("temperatures: " + " ".join(f"{t:g}" for t in summary["temperatures"]))
     print("seconds: " + ", ".join(f"{stage} {value:.0f}" for stage, value in summary["seconds"].items()))
     print(f"written to {out / 'summary.json'}")

@@ -137,9 +137,7 @@ def build_processor() -> LlavaProcessor:
     Paper becomes about 0 and its noise about 1, so that ink stands out: read in 150 steps, where the usual
     scaling to [-1, 1] needs several times as many (measured).
     """
-    images = CLIPImageProcessorPil(
-        do_resize=False, do_center_crop=False, image_mean=[0.94] * 3, image_std=[0.03] * 3
-    )
+    images = CLIPImageProcessorPil(do_resize=False, do_center_crop=False, image_mean=[0.94] * 3, image_std=[0.03] * 3)
     return LlavaProcessor(
         image_processor=images,
         tokenizer=build_tokenizer(),

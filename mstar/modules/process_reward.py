@@ -1,4 +1,4 @@
-"""The process reward model: the policy's backbone with a scalar head at the end of each step."""
+"""The process reward model: the policy's backbone with a head that scores each step."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torchmetrics.classification import BinaryAUROC, BinaryCalibrationError
 from transformers import PreTrainedModel, ProcessorMixin
@@ -19,6 +19,7 @@ from mstar.files import read_json, write_json
 from mstar.modules.backbone import Backbone, PretrainedBackbone
 from mstar.modules.policy import adamw, freeze
 from mstar.modules.renderer import Inputs, Renderer
+from mstar.modules.step_heads import HEADS, ScalarHead, StepHead
 from mstar.steps import step_ends
 from mstar.types import Prompt
 
@@ -31,6 +32,7 @@ class ProcessRewardModule(LightningModule):
 
     Args:
         backbone: Where the model comes from: normally the warm-up policy's folder.
+        head: Reads one logit a step off the backbone; ``None`` is ``ScalarHead``.
         separator: What separates steps.
         instruction: Said after every question; that of the policy whose responses are scored.
         hard_labels: Train on 1 if any completion was correct (Math-Shepherd's hard estimation, the default the paper
@@ -38,19 +40,18 @@ class ProcessRewardModule(LightningModule):
         optimizer: Given the trainable parameters, returns the optimizer.
         lr_scheduler: Given the optimizer, returns a schedule stepped after every optimizer step; ``None``: constant.
         frozen: Beginnings of parameter names that are not trained, e.g. ``[model.vision_tower]`` (LLM-only).
-        dropout: On the features the head reads, in [0, 1).
     """
 
     def __init__(
         self,
         backbone: Backbone,
+        head: StepHead | None = None,
         separator: str = "\n\n",
         instruction: str = "",
         hard_labels: bool = False,
         optimizer: OptimizerCallable = adamw,
         lr_scheduler: LRSchedulerCallable | None = None,
         frozen: Sequence[str] = (),
-        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.backbone = backbone
@@ -60,29 +61,20 @@ class ProcessRewardModule(LightningModule):
         self.make_optimizer = optimizer
         self.make_schedule = lr_scheduler
         self.frozen = tuple(frozen)
-        self.dropout = nn.Dropout(dropout)
         self.model: PreTrainedModel | None = None
         self.processor: ProcessorMixin | None = None
-        self.head: nn.Linear | None = None
+        self.head = head or ScalarHead()
         self.auc = BinaryAUROC()
         self.calibration = BinaryCalibrationError(n_bins=10)
 
     def configure_model(self) -> None:
-        """Load the backbone and add the head, zero at first so that every step starts at 0.5."""
+        """Load the backbone and fit the head to it."""
         if self.model is not None:
             return
         self.model, self.processor = self.backbone.load()
         self.model.train()  # from_pretrained gives eval mode
         freeze(self.model, self.frozen)
-        output: Any = self.model.get_output_embeddings()  # type: ignore[no-untyped-call]
-        output.weight.requires_grad_(output.weight is self._input_weight())  # an untied output layer is not used
-        self.head = nn.Linear(output.weight.shape[1], 1, dtype=torch.float32)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
-
-    def _input_weight(self) -> Any:
-        assert self.model is not None
-        return self.model.get_input_embeddings().weight
+        self.head.build(self.model)
 
     @property
     def renderer(self) -> Renderer:
@@ -97,7 +89,7 @@ class ProcessRewardModule(LightningModule):
         batch = self.renderer.supervise(
             prompts, [tokens or (self.renderer.tokenizer.eos_token_id,) for tokens, _ in found]
         )
-        first = (batch.pop("labels") >= 0).int().argmax(1)  # (B,) where the response begins
+        first = (batch["labels"] >= 0).int().argmax(1)  # (B,) where the response begins
         steps = torch.full((len(texts), max(1, max(len(ends) for _, ends in found))), -1)
         for row, (_, ends) in enumerate(found):
             steps[row, : len(ends)] = first[row] + torch.tensor(ends, dtype=torch.long)
@@ -105,21 +97,17 @@ class ProcessRewardModule(LightningModule):
 
     def forward(self, batch: Inputs) -> Tensor:
         """Logits ``(B, S)`` of each step being right; positions without a step hold nonsense."""
-        assert self.model is not None and self.head is not None
-        inputs = {k: v for k, v in batch.items() if k not in ("steps", "step_labels")}
-        hidden = self.model.base_model(**inputs, use_cache=False).last_hidden_state  # (B, T, H)
-        index = batch["steps"].clamp(min=0)[..., None].expand(-1, -1, hidden.shape[-1])
-        logits: Tensor = self.head(self.dropout(hidden.gather(1, index).float()))[..., 0]
+        assert self.model is not None
+        logits: Tensor = self.head(self.model, batch)
         return logits
 
     @torch.no_grad()
     def score_steps(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> list[tuple[float, ...]]:
         """Step rewards in [0, 1] of each response; an empty tuple for one without steps."""
         self.configure_model()
-        assert self.head is not None
         was_training = self.training
         self.eval()
-        batch = {k: _place(v, self.head.weight.device, self.model) for k, v in self.encode(prompts, texts).items()}
+        batch = {k: _place(v, self.model) for k, v in self.encode(prompts, texts).items()}
         scores = torch.sigmoid(self(batch))
         self.train(was_training)
         real = batch["steps"] >= 0
@@ -168,7 +156,14 @@ class ProcessRewardModule(LightningModule):
         self.processor.save_pretrained(folder)
         head = {k.removeprefix("head."): v.contiguous() for k, v in state.items() if k.startswith("head.")}
         save_file(head, folder / HEAD)
-        write_json(folder / SETTINGS, {"separator": self.separator, "instruction": self.instruction})
+        write_json(
+            folder / SETTINGS,
+            {
+                "head": type(self.head).__name__,
+                "separator": self.separator,
+                "instruction": self.instruction,
+            },
+        )
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> ProcessRewardModule:
@@ -184,13 +179,13 @@ class ProcessRewardModule(LightningModule):
                 f"model: mstar.modules.process_reward.ProcessRewardModule, and give its run's model folder."
             )
         settings = read_json(folder / SETTINGS)
-        module = cls(PretrainedBackbone(str(folder)), settings["separator"], settings["instruction"])
+        head = HEADS[settings["head"]]()
+        module = cls(PretrainedBackbone(str(folder)), head, settings["separator"], settings["instruction"])
         module.configure_model()
-        assert module.head is not None
         module.head.load_state_dict(load_file(folder / HEAD))
         return module.eval()
 
 
-def _place(value: Tensor, device: torch.device, model: PreTrainedModel | None) -> Tensor:
+def _place(value: Tensor, model: PreTrainedModel | None) -> Tensor:
     assert model is not None
-    return value.to(device, model.dtype if value.is_floating_point() else value.dtype)
+    return value.to(model.device, model.dtype if value.is_floating_point() else value.dtype)

@@ -70,9 +70,7 @@ def test_two_iterations_train_on_what_was_kept(uninterrupted: Path) -> None:
 
 
 def test_no_reference_answer_is_stored(uninterrupted: Path) -> None:
-    assert "reference" not in pq.read_schema(
-        uninterrupted / "rollouts" / "iteration-0000" / "rollouts.parquet"
-    ).names
+    assert "reference" not in pq.read_schema(uninterrupted / "rollouts" / "iteration-0000" / "rollouts.parquet").names
 
 
 def test_killed_at_an_epoch_end_and_resumed_equals_uninterrupted(uninterrupted: Path, tmp_path: Path) -> None:
@@ -83,9 +81,7 @@ def test_killed_at_an_epoch_end_and_resumed_equals_uninterrupted(uninterrupted: 
 
 
 @pytest.mark.parametrize("step", [1, 4])
-def test_killed_in_mid_epoch_and_resumed_equals_uninterrupted(
-    uninterrupted: Path, tmp_path: Path, step: int
-) -> None:
+def test_killed_in_mid_epoch_and_resumed_equals_uninterrupted(uninterrupted: Path, tmp_path: Path, step: int) -> None:
     with pytest.raises(Killed):
         fit(tmp_path, "--trainer.callbacks+=tests.house.stubs.KillAtStep", f"--trainer.callbacks.step={step}")
     fit(tmp_path)

@@ -29,7 +29,9 @@ def prompts() -> list[Prompt]:
     return [source[i] for i in range(len(source))]
 
 
-def run(engine: RolloutEngine, module: PolicyModule, requests: Sequence[Request], sampling: Sampling) -> dict[str, Group]:
+def run(
+    engine: RolloutEngine, module: PolicyModule, requests: Sequence[Request], sampling: Sampling
+) -> dict[str, Group]:
     with module.inference() as ready:
         return {group.name: group for group in engine.generate(ready, requests, sampling, seed=3)}
 
@@ -88,7 +90,9 @@ def test_placeholders_are_never_sampled(module: PolicyModule, prompts: list[Prom
     assert module.model is not None
     banned = set(placeholders(module.model))
     assert banned
-    groups = run(NativeEngine(), module, [Request(p) for p in prompts], Sampling(32, temperature=5.0, max_new_tokens=30))
+    groups = run(
+        NativeEngine(), module, [Request(p) for p in prompts], Sampling(32, temperature=5.0, max_new_tokens=30)
+    )
     assert not banned & {token for group in groups.values() for rollout in group for token in rollout.tokens}
 
 

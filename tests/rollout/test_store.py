@@ -15,7 +15,9 @@ KEY = {"policy": "a", "seed": 1}
 
 def group(name: str) -> Group:
     rollouts = tuple(
-        Rollout(name, i, f"text {i}\n", (1, 2, i), rewards={"outcome": float(i)}, step_rewards=(0.5,), logprobs=(-0.5,) * 3)
+        Rollout(
+            name, i, f"text {i}\n", (1, 2, i), rewards={"outcome": float(i)}, step_rewards=(0.5,), logprobs=(-0.5,) * 3
+        )
         for i in range(2)
     )
     return Group(Prompt(name, "?"), rollouts)

@@ -1,0 +1,87 @@
+"""How a process reward model turns a backbone's outputs into one logit a step."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from mstar.objectives.objective import token_logprobs
+
+Batch = dict[str, Tensor]
+GAIN = 50.0  # the likelihood head's two numbers learn this many times as fast as the backbone beside them
+
+
+class StepHead(nn.Module, ABC):
+    """Reads one logit a step off a backbone."""
+
+    def build(self, model: PreTrainedModel) -> None:
+        """Make weights that depend on the backbone's sizes; most heads have none."""
+
+    @abstractmethod
+    def forward(self, model: PreTrainedModel, batch: Batch) -> Tensor:
+        """Give logits ``(B, S)`` of each step being right; positions without a step hold nonsense.
+
+        Args:
+            model: The backbone.
+            batch: Model inputs, ``labels`` ``(B, T)`` with the response's tokens, and ``steps`` ``(B, S)``, the
+                position of each step's last token, -1 for none.
+        """
+
+
+class ScalarHead(StepHead):
+    """A linear layer on the hidden state of each step's last token: the usual process reward model.
+
+    It starts at zero, so that every step is at 0.5 before training.
+
+    Args:
+        dropout: On the hidden states, in [0, 1).
+    """
+
+    def __init__(self, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(dropout)
+        self.linear = nn.Linear(1, 1)
+
+    def build(self, model: PreTrainedModel) -> None:
+        """Take the width of the backbone's output layer."""
+        width = model.get_output_embeddings().weight.shape[1]  # type: ignore[no-untyped-call]
+        self.linear = nn.Linear(width, 1)
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+
+    def forward(self, model: PreTrainedModel, batch: Batch) -> Tensor:
+        """See ``StepHead.forward``."""
+        inputs = {k: v for k, v in batch.items() if k not in ("steps", "labels", "step_labels")}
+        hidden = model.base_model(**inputs, use_cache=False).last_hidden_state  # (B, T, H)
+        index = batch["steps"].clamp(min=0)[..., None].expand(-1, -1, hidden.shape[-1])
+        logits: Tensor = self.linear(self.dropout(hidden.gather(1, index).float()))[..., 0]
+        return logits
+
+
+class LikelihoodHead(StepHead):
+    """``a · log p(step) + b``: the backbone's own log-likelihood of a step's tokens, scaled and shifted.
+
+    The whole backbone is trained through it, so likelihood turns from "what the policy would write" into "what
+    leads to a right answer" (compare implicit process rewards, 2412.01981). It learns from few labels where a scalar
+    head on a shallow model does not: a misread digit is unlikely given its picture, but no single hidden state behind
+    the step says so. Tokens between two steps belong to the later one.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.zeros(()))
+        self.shift = nn.Parameter(torch.zeros(()))
+
+    def forward(self, model: PreTrainedModel, batch: Batch) -> Tensor:
+        """See ``StepHead.forward``."""
+        logprobs, _ = token_logprobs(model, {k: v for k, v in batch.items() if k not in ("steps", "step_labels")})
+        total = torch.cat([logprobs.new_zeros(len(logprobs), 1), logprobs], 1).cumsum(1)  # (B, T), up to each position
+        until = total.gather(1, batch["steps"].clamp(min=0))  # (B, S)
+        before = torch.cat([until.new_zeros(len(until), 1), until[:, :-1]], 1)
+        return (1 + GAIN * self.scale) * (until - before) + 1 + GAIN * self.shift
+
+
+HEADS = {head.__name__: head for head in (ScalarHead, LikelihoodHead)}
