@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import comb, sqrt
 from statistics import fmean
 
+from mstar.selection.selector import named_reward
 from mstar.types import Group, Rollout
+from mstar.votes import unique_answers, vote_accuracy
 
 
 def pass_at_k(n: int, c: int, k: int) -> float:
@@ -23,6 +26,17 @@ def pass_at_k(n: int, c: int, k: int) -> float:
     return 1 - comb(n - c, k) / comb(n, k)
 
 
+def greedy_accuracy(groups: Sequence[Group]) -> float:
+    """Share of prompts whose one response is correct.
+
+    Raises:
+        ValueError: If a group has not exactly one rollout.
+    """
+    if any(len(group) != 1 for group in groups):
+        raise ValueError("Greedy accuracy needs one response a prompt; for several, give mean_pass_at_k(groups, 1).")
+    return fmean(group.rollouts[0].correct for group in groups)
+
+
 def mean_pass_at_k(groups: Sequence[Group], k: int) -> float:
     """Unbiased pass@k averaged over prompts."""
     return fmean(pass_at_k(len(group), sum(r.correct for r in group), k) for group in groups)
@@ -32,43 +46,35 @@ def best(group: Group, k: int, by: str) -> list[Rollout]:
     """The k responses of highest reward, ties to the lower index.
 
     Raises:
-        ValueError: If the reward was not given; the message lists those that were.
+        ValueError: If k is not in 1..n, or the reward was not given; the message lists those that were.
     """
-    missing = next((r for r in group if by not in r.rewards), None)
-    if missing is not None:
-        raise ValueError(f"No reward is called {by!r}; there are {sorted(missing.rewards)}: use one of these for 'by'.")
-    return sorted(group, key=lambda r: (-r.rewards[by], r.index))[:k]
+    if not 1 <= k <= len(group):
+        raise ValueError(f"The best {k} need at least {k} responses a prompt, but {group.name!r} has {len(group)}.")
+    return sorted(group, key=lambda r: (-named_reward(r, by, "by"), r.index))[:k]
 
 
 def reward_pass_at_k(groups: Sequence[Group], k: int, by: str) -> float:
     """Share of prompts with a correct one among the k best by reward over all responses, without an answer filter.
 
+    The paper's section 8: how well the reward exploits what the policy explores. k = 1 is best-of-n (its Figure 2a).
     ``by`` must not know the answer: with the outcome reward in it, this would be pass@n.
     """
     return fmean(any(r.correct for r in best(group, k, by)) for group in groups)
 
 
-def unique_answers(groups: Sequence[Group]) -> float:
-    """Different stated answers a prompt."""
-    return fmean(len({r.answer for r in group if r.answer is not None}) for group in groups)
+def balance_score(groups: Sequence[Group], target: int = 8) -> float:
+    """B-STaR's balance of exploration and exploitation: min(n'/n*, 1) · n'/n, averaged over prompts with a selection.
 
+    n are a prompt's responses that no selector dropped, n' the different correct ones among them (2412.17256; its code
+    has n* = 8). A prompt of which everything is dropped does not count; 0 if that is all of them.
 
-def vote(group: Group, by: str | None = None) -> str | None:
-    """The answer with most votes, weighted by a reward if ``by`` names one; ties to the answer seen first.
-
-    Weighted, it is argmax_a Σ 1(â_i = a) · R_p(ŷ_i) (paper, section 7).
+    Args:
+        groups: Selected groups; before selection nothing is dropped.
+        target: n*, responses a prompt that are enough.
     """
-    votes: dict[str, float] = {}
-    for rollout in group:
-        if rollout.answer is not None:
-            votes[rollout.answer] = votes.get(rollout.answer, 0.0) + (1.0 if by is None else rollout.rewards[by])
-    return max(votes, key=lambda answer: votes[answer]) if votes else None
-
-
-def vote_accuracy(groups: Sequence[Group], by: str | None = None) -> float:
-    """Share of prompts whose voted answer belongs to a correct response."""
-    voted = ((group, vote(group, by)) for group in groups)
-    return fmean(any(r.correct and r.answer == answer for r in group) for group, answer in voted)
+    left = [chosen for group in groups if (chosen := [r for r in group if r.kept is not False])]
+    right = [len({r.text for r in chosen if r.correct}) for chosen in left]
+    return fmean(min(n / target, 1) * n / len(chosen) for n, chosen in zip(right, left, strict=True)) if left else 0.0
 
 
 def by_kind(groups: Sequence[Group]) -> dict[str, list[Group]]:
@@ -80,24 +86,38 @@ def by_kind(groups: Sequence[Group]) -> dict[str, list[Group]]:
 def wilson_interval(successes: int, n: int) -> tuple[float, float]:
     """95 % Wilson score interval of a share.
 
+    Raises:
+        ValueError: If there is nothing to take a share of.
+
     >>> [round(bound, 4) for bound in wilson_interval(50, 100)]
     [0.4038, 0.5962]
     """
+    if n < 1:
+        raise ValueError(f"An interval needs at least one prompt, but there are {n}.")
     z = 1.959963984540054
     share, spread = successes / n, z * z / n
     centre = (share + spread / 2) / (1 + spread)
     half = z / (1 + spread) * sqrt(share * (1 - share) / n + spread / (4 * n))
-    return max(0.0, centre - half), min(1.0, centre + half)
+    return max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))  # rounding must not lose the ends
+
+
+def sampled_by_policy(groups: Sequence[Group]) -> list[Group]:
+    """Groups without the rollouts that refiners added; groups of nothing else are left out."""
+    own = (replace(group, rollouts=tuple(r for r in group if r.origin == "policy")) for group in groups)
+    return [group for group in own if len(group)]
 
 
 def summarize(groups: Sequence[Group], ks: Sequence[int], by: str | None = None) -> dict[str, float]:
     """All measures of sampled groups, by metric name.
+
+    Rollouts that a refiner added do not count: hinted or chosen by failure, they do not show what the policy can do.
 
     Args:
         groups: At least one; k above the size of the smallest group are left out.
         ks: The k of pass@k and reward-pass@k.
         by: Reward that ranks for reward-pass@k and weighs the vote; ``None`` leaves these out.
     """
+    groups = sampled_by_policy(groups)
     smallest = min(len(group) for group in groups)
     usable = [k for k in ks if k <= smallest]
     rollouts = [rollout for group in groups for rollout in group]

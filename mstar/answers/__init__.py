@@ -2,6 +2,6 @@
 
 from mstar.answers.compare import equal
 from mstar.answers.extract import extract_answer
-from mstar.answers.verify import Judgement, verify
+from mstar.answers.verify import Judgement, canonical, verify
 
-__all__ = ["Judgement", "equal", "extract_answer", "verify"]
+__all__ = ["Judgement", "canonical", "equal", "extract_answer", "verify"]

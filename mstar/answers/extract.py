@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 
-MARKER = "# Answer"
-STATED = re.compile(r"(?:^|\n|\b)(?:the\s+)?(?:final\s+)?answer\s*(?:is\s*:?|:)\s*(.+?)\s*(?:$|\n)", re.IGNORECASE)
+MARKER = re.compile(r"#+ ?Answer\b:?")
+STATED = re.compile(r"\banswer(?:\*\*)?\s*(is\b\s*:?|:)(?:\*\*)?\s*(\S.*)?", re.IGNORECASE)
+BRACE = re.compile(r"(?<!\\)[{}]|\\boxed\s*\{")
+SENTENCE_END = re.compile(r"\.\s+(?=[A-Z])")
 
 
 def extract_answer(text: str) -> str | None:
     r"""Give the stated final answer, or ``None``.
 
     In this order: what follows the last ``# Answer`` (the paper's format), the last ``\boxed{…}`` with its braces
-    matched, the last "Answer: …" or "the answer is …" up to the end of its line. A number that merely comes last is
-    not an answer: for rewards, guessing makes false positives.
+    matched, the last "Answer: …" up to the end of its line or "the answer is …" up to the end of its sentence. A number
+    that merely comes last is not an answer: for rewards, guessing makes false positives. Where the last statement
+    breaks off, an earlier one does not count.
 
     >>> extract_answer("4+0=4\n\n# Answer\n\n4")
     '4'
@@ -24,12 +27,11 @@ def extract_answer(text: str) -> str | None:
     >>> extract_answer("it is 11") is None
     True
     """
-    if MARKER in text:
-        return text.rsplit(MARKER, 1)[1].strip() or None
-    if (boxed := last_boxed(text)) is not None:
+    marked = MARKER.split(text)
+    boxed = last_boxed(marked[-1])
+    if boxed is not None:
         return boxed.strip() or None
-    stated = STATED.findall(text)
-    return stated[-1].strip().removesuffix(".") or None if stated else None
+    return (marked[-1].strip() or None) if len(marked) > 1 else _stated(text)
 
 
 def last_boxed(text: str) -> str | None:
@@ -38,10 +40,21 @@ def last_boxed(text: str) -> str | None:
     >>> last_boxed(r"\boxed{1} or \boxed{a_{2}}")
     'a_{2}'
     """
-    for match in reversed(list(re.finditer(r"\\boxed\s*\{", text))):
-        depth = 1
-        for position in range(match.end(), len(text)):
-            depth += {"{": 1, "}": -1}.get(text[position], 0)
-            if depth == 0:
-                return text[match.end() : position]
-    return None
+    opened: list[tuple[int, bool]] = []
+    closed = (-1, -1)
+    for brace in BRACE.finditer(text):
+        if brace[0] != "}":
+            opened.append((brace.end(), brace[0] != "{"))
+        elif opened:
+            start, boxed = opened.pop()
+            closed = max(closed, (start, brace.start())) if boxed else closed
+    return text[closed[0] : closed[1]] if closed[0] >= 0 else None
+
+
+def _stated(text: str) -> str | None:
+    stated = STATED.findall(text)
+    if not stated:
+        return None
+    verb, line = stated[-1]
+    answer = SENTENCE_END.split(line)[0] if verb.casefold().startswith("is") else line
+    return answer.strip().removesuffix(".").strip() or None

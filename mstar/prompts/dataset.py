@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import datasets
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
+from mstar.prompts.listed import ListedPrompts
 from mstar.types import Prompt
 
 LOCAL = {".jsonl": "json", ".json": "json", ".parquet": "parquet"}
-REQUIRED = ("question",)
 OURS = ("id", "question", "images", "answer", "kind", "cot")
 
 
-class DatasetPrompts:
+class DatasetPrompts(ListedPrompts):
     """Reads prompts through ``datasets``, memory-mapped; images are opened when a prompt is asked for.
+
+    ``images`` may be a column of images, of their paths, or of lists of either; all become RGB. Ids must differ;
+    without an ``id`` column the row's number is the id. To take a part, wrap it in ``Subset``.
 
     Args:
         path: Hub id, or a ``.jsonl``, ``.json`` or ``.parquet`` file.
         split: Split of a hub data set.
         fields: Column of each of our fields (``id``, ``question``, ``images``, ``answer``, ``kind``, ``cot``), where
-            it is not called the same. Other columns go to ``Prompt.meta``.
+            it is not called the same. Other columns go to ``Prompt.meta``, where verifiers look for ``answer_type``,
+            ``choices``, ``precision`` and ``unit``.
         image_root: Folder that image paths are relative to; ``None`` is the file's own. Paths may not leave it.
+
+    Raises:
+        FileNotFoundError: If a local file is not there.
+        ValueError: If ``fields`` names what does not exist, there is no question, images are not mapped, or two rows
+            have the same id.
     """
 
     def __init__(
@@ -35,56 +45,88 @@ class DatasetPrompts:
         image_root: str | None = None,
     ) -> None:
         self.path = path
-        self.columns = {ours: (fields or {}).get(ours, ours) for ours in OURS}
+        self.fields = fields or {}
         self.root = Path(image_root) if image_root is not None else Path(path).parent
         self.rows = _load(path, split)
-        self._check()
+        self._check_columns()
+        self.columns = {
+            ours: column for ours in OURS if (column := self.fields.get(ours, ours)) in self.rows.column_names
+        }
+        self._ids = self._read_ids()
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, index: int) -> Prompt:
+    def __getitem__(self, index: int, /) -> Prompt:
         row = self.rows[index]
-        ours = {name: row.get(column) for name, column in self.columns.items()}
+        ours = {name: row[column] for name, column in self.columns.items()}
+        if ours["question"] is None:
+            raise ValueError(f"{self.path}, row {index}: {self.columns['question']!r} is empty; fill it in.")
         return Prompt(
-            id=str(index if ours["id"] is None else ours["id"]),
+            id=self._ids[index],
             question=str(ours["question"]),
-            images=tuple(self._open(value, index) for value in _listed(ours["images"])),
-            answer=None if ours["answer"] is None else str(ours["answer"]),
-            kind=str(ours["kind"] or ""),
-            cot=ours["cot"],
+            images=tuple(self._open(value, index) for value in _listed(ours.get("images"))),
+            answer=_text(ours.get("answer")),
+            kind=_text(ours.get("kind")) or "",
+            cot=_text(ours.get("cot")),
             meta={name: value for name, value in row.items() if name not in self.columns.values()},
         )
 
-    def _check(self) -> None:
+    def ids(self) -> Sequence[str]:
+        """The rows' ids."""
+        return self._ids
+
+    def _check_columns(self) -> None:
         have = self.rows.column_names
-        for name in REQUIRED:
-            if self.columns[name] not in have:
+        if unknown := set(self.fields) - set(OURS):
+            raise ValueError(f"DatasetPrompts.fields names {sorted(unknown)}; our fields are {', '.join(OURS)}.")
+        for ours, column in {"question": "question", **self.fields}.items():
+            if column not in have:
                 raise ValueError(
-                    f"{self.path} has no column {self.columns[name]!r} for {name!r}; its columns are {have}. Map it: "
-                    f"fields: {{{name}: COLUMN}}."
+                    f"{self.path} has no column {column!r} for {ours!r}; its columns are {have}. Map it: "
+                    f"fields: {{{ours}: COLUMN}}."
                 )
-        if self.columns["id"] in have:
-            ids = self.rows[self.columns["id"]]
-            seen: dict[Any, int] = {}
-            for row, value in enumerate(ids):
-                if value in seen:
-                    raise ValueError(
-                        f"{self.path}: rows {seen[value]} and {row} have the same id {value!r}; ids must differ."
-                    )
-                seen[value] = row
+        if "image" in have and "images" not in have and "images" not in self.fields:
+            raise ValueError(
+                f"{self.path} has a column 'image' that no prompt would show. Map it: fields: {{images: image}}."
+            )
+
+    def _read_ids(self) -> list[str]:
+        if "id" not in self.columns:
+            return [str(row) for row in range(len(self.rows))]
+        ids = [str(value) for value in self.rows[self.columns["id"]]]
+        seen: dict[str, int] = {}
+        for row, name in enumerate(ids):
+            if seen.setdefault(name, row) != row:
+                raise ValueError(
+                    f"{self.path}: rows {seen[name]} and {row} have the same {self.columns['id']!r}, {name!r}; ids "
+                    f"must differ. Mend the file, or map another column: fields: {{id: COLUMN}}."
+                )
+        return ids
 
     def _open(self, value: Any, row: int) -> Image.Image:
         if isinstance(value, Image.Image):
             return value.convert("RGB")
+        if not isinstance(value, dict):
+            value = {"bytes": None, "path": value}  # as Parquet has it that was not written by `datasets`
+        stored = value["bytes"]
+        try:
+            with Image.open(BytesIO(stored) if stored else self._inside_root(value["path"], row)) as image:
+                return image.convert("RGB")
+        except OSError as error:
+            raise ValueError(
+                f"{self.path}, row {row}: an image cannot be read ({error}). Paths are relative to image_root "
+                f"({self.root}); set it to the folder that holds them."
+            ) from error
+
+    def _inside_root(self, value: Any, row: int) -> Path:
         file = (self.root / str(value)).resolve()
         if not file.is_relative_to(self.root.resolve()):
-            raise ValueError(f"{self.path}, row {row}: image {value!r} lies outside image_root ({self.root}).")
-        try:
-            with Image.open(file) as image:
-                return image.convert("RGB")
-        except (FileNotFoundError, UnidentifiedImageError, OSError) as error:
-            raise ValueError(f"{self.path}, row {row}: image {value!r} cannot be read ({error}).") from error
+            raise ValueError(
+                f"{self.path}, row {row}: image {str(value)!r} lies outside image_root ({self.root}). Set image_root "
+                f"to a folder that holds all images (links are followed)."
+            )
+        return file
 
 
 def _load(path: str, split: str) -> Any:
@@ -100,3 +142,7 @@ def _listed(value: Any) -> Sequence[Any]:
     if value is None:
         return ()
     return value if isinstance(value, list | tuple) else (value,)
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)

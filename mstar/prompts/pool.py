@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
+from mstar.prompts.listed import prompt_ids
 from mstar.types import Group, Prompt, PromptSource
 
 
@@ -42,14 +43,26 @@ class PromptPool(ABC):
         Raises:
             RuntimeError: If an id is not in the source; the data has changed since it was sampled from.
         """
-        missing = [name for name in ids if name not in self._positions]
+        missing = [name for name in ids if name not in self.positions]
         if missing:
             raise RuntimeError(
                 f"{len(missing)} prompts of a finished iteration are not in data.prompts.source any more (the first: "
                 f"{missing[0]!r}). Restore the data, or start afresh with another --trainer.default_root_dir."
             )
-        return [self.source[self._positions[name]] for name in ids]
+        return [self.source[self.positions[name]] for name in ids]
 
     @cached_property
-    def _positions(self) -> dict[str, int]:
-        return {self.source[i].id: i for i in range(len(self.source))}
+    def positions(self) -> dict[str, int]:
+        """Index of each prompt by id, in order; made when first needed.
+
+        Raises:
+            ValueError: If two prompts have the same id.
+        """
+        positions: dict[str, int] = {}
+        for index, name in enumerate(prompt_ids(self.source)):
+            if positions.setdefault(name, index) != index:
+                raise ValueError(
+                    f"data.prompts.source: prompts {positions[name]} and {index} have the same id {name!r}; ids must "
+                    f"differ, for rollouts are joined to prompts by id."
+                )
+        return positions

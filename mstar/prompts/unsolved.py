@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from mstar.prompts.ordered_walk import length_of
+from mstar.prompts.ordered_walk import length_of, start_of
 from mstar.prompts.pool import PromptPool
 from mstar.types import Group, Prompt, PromptSource
 
 
 class Unsolved(PromptPool):
-    """The first unsolved prompts, in order: MathSE's shrinking D_remain. Solved ones do not come back.
+    """MathSE's shrinking D_remain: prompts with a correct response do not come back.
+
+    An iteration begins where the ordered walk would, leaves out what is solved, and goes on, round the end, until its
+    interval is full. So hard prompts cannot keep the others waiting, and with interval 1.0 it is MathSE's.
 
     Args:
-        source: All prompts.
-        interval: Prompts an iteration (an integer), or a share of the source in (0, 1].
+        source: All prompts, in the order to be walked.
+        interval: Prompts an iteration (an integer >= 1), or a share of the source in (0, 1].
     """
 
     def __init__(self, source: PromptSource, interval: int | float = 0.25) -> None:
@@ -24,15 +27,20 @@ class Unsolved(PromptPool):
         self.solved: set[str] = set()
 
     def prompts(self, iteration: int) -> list[Prompt]:
-        """The next unsolved prompts.
+        """The next unsolved prompts; fewer than the interval if fewer are left.
 
         Raises:
             RuntimeError: If every prompt is solved.
         """
-        left = [i for name, i in self._positions.items() if name not in self.solved][: self.interval]
+        begin = start_of(iteration, self.interval, len(self.source))
+        left = [index for name, index in self.positions.items() if name not in self.solved]
         if not left:
-            raise RuntimeError(f"All {len(self.source):,} prompts are solved before iteration {iteration}: stop here.")
-        return [self.source[i] for i in left]
+            raise RuntimeError(
+                f"All {len(self.source):,} prompts are solved before iteration {iteration}. Lower trainer.max_epochs "
+                f"to {iteration}, or give data.prompts.source more prompts."
+            )
+        ahead = [index for index in left if index >= begin]
+        return [self.source[index] for index in (ahead + left)[: min(self.interval, len(left))]]
 
     def update(self, groups: Sequence[Group]) -> None:
         """Remember the prompts with a correct response."""

@@ -16,7 +16,7 @@ import json
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
 from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
@@ -143,7 +143,7 @@ class Part:
 
     def append(self, group: Group) -> None:
         """Write a finished group under its name."""
-        self._write({"name": group.name, "rollouts": [asdict(rollout) for rollout in group]})
+        self._write({"name": group.name, "rollouts": [vars(rollout) for rollout in group]})
 
     def _write(self, record: Mapping[str, Any]) -> None:
         assert self.file is not None
@@ -189,7 +189,7 @@ def rollout_of(row: Mapping[str, Any]) -> Rollout:
 def to_parquet(groups: Iterable[Group]) -> bytes:
     """Rollouts as a Parquet file, one row each, with the prompt's question and kind beside them."""
     rows = [
-        {"question": group.prompt.question, "kind": group.prompt.kind, **asdict(rollout)}
+        {"question": group.prompt.question, "kind": group.prompt.kind, **vars(rollout)}
         for group in groups
         for rollout in group
     ]

@@ -9,7 +9,11 @@ from mstar.types import Group, Rollout
 
 
 class KeepCorrect:
-    """Drops wrong and unscorable responses: the factor 1(a* = â) of the paper's section 1.3."""
+    """Drops wrong, unscorable and unjudged responses: the factor 1(a* = â) in the paper's reward operator H.
+
+    Alone it is the paper's row "-" of Table 2, which does not state whether duplicates or a cap were applied: here all
+    correct responses stay.
+    """
 
     def select(self, groups: Sequence[Group], seed: int) -> list[Group]:
         """Drop what the outcome reward did not find correct."""
@@ -19,4 +23,4 @@ class KeepCorrect:
 def _reason(rollout: Rollout) -> str:
     if rollout.verdict == "wrong":
         return "no answer" if rollout.answer is None else "wrong answer"
-    return rollout.why if rollout.verdict == "unscorable" else "not judged"
+    return f"unscorable: {rollout.why}" if rollout.verdict == "unscorable" else "not judged"

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from math import isnan
 from typing import Protocol
 
 from mstar.types import Group, Rollout
 
 
 class Selector(Protocol):
-    """Drops rollouts that must not train."""
+    """Drops rollouts that must not train.
+
+    It sees all groups of an iteration, scored, in the order of their prompts. What it draws depends on seed, prompt id
+    and index alone, so that every rank and every rerun selects the same.
+    """
 
     def select(self, groups: Sequence[Group], seed: int) -> list[Group]:
         """Return the groups with ``kept=False`` and the reason on what it drops; the rest stays as it is."""
@@ -23,11 +28,9 @@ def candidates(group: Group) -> list[Rollout]:
 
 
 def drop(group: Group, reasons: Mapping[int, str]) -> Group:
-    """Drop rollouts by index, each with its reason."""
-    return replace(
-        group,
-        rollouts=tuple(replace(r, kept=False, why=reasons[r.index]) if r.index in reasons else r for r in group),
-    )
+    """Drop rollouts by index, each with its reason; one that is dropped already keeps its first reason."""
+    gone = {r.index: replace(r, kept=False, why=reasons[r.index]) for r in candidates(group) if r.index in reasons}
+    return replace(group, rollouts=tuple(gone.get(r.index, r) for r in group))
 
 
 def select_all(selectors: Sequence[Selector], groups: Sequence[Group], seed: int) -> list[Group]:
@@ -42,10 +45,16 @@ def named_reward(rollout: Rollout, name: str, setting: str) -> float:
     """A reward by its name.
 
     Raises:
-        ValueError: If the rollout has none of that name; the message lists those it has.
+        ValueError: If the rollout has none of that name; the message lists those it has. Or if it is not a number,
+            which would win or lose every comparison.
     """
     if name not in rollout.rewards:
         raise ValueError(f"{setting} is {name!r}, but the reward gives {sorted(rollout.rewards)}; use one of these.")
+    if isnan(rollout.rewards[name]):
+        raise ValueError(
+            f"The reward {name!r} of response {rollout.index} to prompt {rollout.prompt_id!r} is not a number; mend "
+            f"the reward that gives it, or name another as {setting}."
+        )
     return rollout.rewards[name]
 
 

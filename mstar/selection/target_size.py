@@ -12,7 +12,9 @@ from mstar.types import Group
 class TargetSize:
     """Caps the training set: responses are taken in rounds, one a prompt each, until the target is met.
 
-    B-STaR raises a cap per query until its target size is met; taking rounds gives the same sizes without a search.
+    B-STaR (2412.17256) raises a cap per query until its target size is met; taking rounds gives the same sizes without
+    a search, and exactly the target. Which prompts take part in the last round is drawn; within a prompt the lower
+    index goes first. With fewer candidates than the target, all stay.
 
     Args:
         num: Responses kept in all, at most.

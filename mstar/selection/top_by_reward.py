@@ -15,7 +15,7 @@ class TopByReward:
 
     Args:
         k: Responses kept a prompt.
-        by: Name of the reward.
+        by: Name of the reward. Behind ``KeepCorrect`` ``process`` and ``product`` rank alike.
     """
 
     def __init__(self, k: int = 2, by: str = "product") -> None:

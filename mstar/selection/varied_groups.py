@@ -9,7 +9,10 @@ from mstar.types import Group
 
 
 class VariedGroups:
-    """Drops groups whose rewards are all the same: their advantages are zero (DAPO's dynamic sampling).
+    """Drops groups whose rewards are all the same: their advantages are zero (dynamic sampling of DAPO, 2503.14476).
+
+    DAPO samples further prompts until its batch is full again; here the iteration is smaller. Rewards of responses that
+    are dropped already do not count.
 
     Args:
         by: Name of the reward.

@@ -23,7 +23,7 @@ class TemperatureRule(Protocol):
     """Chooses a temperature from scored responses drawn at several."""
 
     def choose(self, measured: Mapping[float, Sequence[Group]]) -> Choice:
-        """Take a candidate; ``measured`` holds the groups sampled at each."""
+        """Take a candidate; ``measured`` holds the groups sampled at each, by temperature (unitless, > 0)."""
         ...
 
 

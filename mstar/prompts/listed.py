@@ -1,0 +1,30 @@
+"""Sources that know their ids without opening an image."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from mstar.types import Prompt, PromptSource
+
+
+class ListedPrompts(ABC):
+    """A prompt source that lists its ids cheaply.
+
+    A pool finds prompts again by id. Of any other source it must read every prompt once for that, images and all.
+    """
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def __getitem__(self, index: int, /) -> Prompt: ...
+
+    @abstractmethod
+    def ids(self) -> Sequence[str]:
+        """The prompts' ids, in order."""
+
+
+def prompt_ids(source: PromptSource) -> Sequence[str]:
+    """Ids of a source's prompts, in order; listed if it can, otherwise read one by one."""
+    return source.ids() if isinstance(source, ListedPrompts) else [source[i].id for i in range(len(source))]
