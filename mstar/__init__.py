@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 
-# OpenMP reads this once, when torch is first imported. By default its threads spin at barriers: on a machine whose cores
-# are shared, a small matrix product then takes ten times as long with two threads as with one.
+# OpenMP reads this once, when torch is first imported. Its threads spin at barriers by default: on a machine with
+# shared cores, a small matrix product then takes ten times as long with two threads as with one.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __version__ = "0.1.0"

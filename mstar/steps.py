@@ -12,8 +12,8 @@ def step_ends(text: str, separator: str = "\n\n") -> list[int]:
     as in B-STaR's scoring (the paper does not state it).
 
     >>> text = "Read 4 and 0.\\n\\n4+0=4\\n\\n# Answer\\n\\n4"
-    >>> [text[:end][-5:] for end in step_ends(text)]
-    ['nd 0.', '4+0=4', '\\n\\n4']
+    >>> [text[:end][-2:] for end in step_ends(text)]
+    ['0.', '=4', '\\n4']
     """
     marker = text.rfind(ANSWER_MARKER)
     body, tail = (text, "") if marker < 0 else (text[:marker], text[marker:])

@@ -20,9 +20,8 @@ from mstar.types import Group
 class ExplorationMonitor(Callback):
     """Logs the dynamics of the paper's section 8 for validation, test and rollouts.
 
-    ``<split>/pass@k`` (unbiased), ``<split>/reward_pass@k``, ``<split>/headroom`` (pass@k - greedy accuracy), answers
-    a prompt, length, truncation; ``rollout/…`` the same of the iteration's own rollouts, with the share of prompts
-    and responses kept. ``mstar test`` also writes ``<run>/evaluation.json`` and every response.
+    ``<split>/pass@k`` (unbiased), ``<split>/reward_pass@k``, votes, answers a prompt, length, truncation;
+    ``rollout/…`` the same of the iteration's own rollouts, with the share of prompts and responses kept. ``mstar test`` also writes ``<run>/evaluation.json`` and every response.
 
     Args:
         ks: The k of pass@k and reward-pass@k; those above the number of responses are left out.
@@ -36,7 +35,7 @@ class ExplorationMonitor(Callback):
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Log the iteration's rollouts with its first batch: self.log is not allowed where they are made."""
-        data = trainer.datamodule
+        data = trainer.datamodule  # type: ignore[attr-defined]
         if batch_idx == 0 and isinstance(data, EvolvingDataModule):
             metrics = rollout_metrics(data.groups, self.ks, self.by)
             pl_module.log_dict({f"rollout/{name}": value for name, value in metrics.items()}, rank_zero_only=True)

@@ -84,4 +84,4 @@ def _upright(digit: int, size: int, stroke: int) -> Image.Image:
 
 
 def _mask(image: Image.Image) -> Mask:
-    return np.asarray(image, dtype=np.float32) / 255
+    return np.asarray(image, dtype=np.float32) / np.float32(255)

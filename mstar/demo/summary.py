@@ -56,7 +56,7 @@ def false_positive_rate(kept: Sequence[Mapping[str, Any]]) -> float:
 
     The generator knows the gold steps; it is asked here, to measure, and nowhere else.
     """
-    return sum(row["text"].strip() != gold(row["prompt_id"]) for row in kept) / len(kept)
+    return float(sum(row["text"].strip() != gold(row["prompt_id"]) for row in kept) / len(kept))
 
 
 def seconds(out: Path) -> dict[str, float]:

@@ -1,12 +1,13 @@
 """A vision-language model of under a million weights, from stock transformers classes: nothing is downloaded.
 
-SigLIP vision (one token a cell of the scene), Llama text, and a byte-level BPE learnt from the demo's own few sentences.
+SigLIP vision (one token a cell of the scene), Llama text, and a byte-level BPE learnt from the demo's few sentences.
 Saved, it is an ordinary folder that ``AutoModelForImageTextToText`` and ``AutoProcessor`` open.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -59,7 +60,7 @@ class TinyLlava:
         num_layers: Layers of the text tower.
         mlp_size: Inner width of the text tower's MLPs.
         num_heads: Attention heads of both towers.
-        num_kv_heads: Key-value heads of the text tower; with a single one arithmetic is learnt far more slowly (measured).
+        num_kv_heads: Key-value heads of the text tower; with one, reckoning is learnt far more slowly (measured).
         vision_layers: Layers of the vision tower.
         vision_mlp_size: Inner width of the vision tower's MLPs.
         rope_theta: Base of the rotary positions; small, for sequences of about 50 tokens.
@@ -81,7 +82,7 @@ class TinyLlava:
         initializer_range: float = 0.08,
     ) -> None:
         self.seed = seed
-        self.text = {
+        self.text: dict[str, Any] = {
             "hidden_size": hidden_size,
             "intermediate_size": mlp_size,
             "num_hidden_layers": num_layers,
@@ -90,7 +91,7 @@ class TinyLlava:
             "rope_parameters": {"rope_type": "default", "rope_theta": rope_theta},
             "initializer_range": initializer_range,
         }
-        self.vision = {
+        self.vision: dict[str, Any] = {
             "hidden_size": hidden_size,
             "intermediate_size": vision_mlp_size,
             "num_hidden_layers": vision_layers,
@@ -118,7 +119,8 @@ class TinyLlava:
             **self.text,
         )
         vision = SiglipVisionConfig(image_size=SIDE, patch_size=CELL, vision_use_head=False, **self.vision)
-        return LlavaConfig(
+        config: Any = LlavaConfig  # its keyword arguments are wider than its annotations
+        return config(  # type: ignore[no-any-return]
             vision_config=vision,
             text_config=text,
             image_token_index=tokenizer.convert_tokens_to_ids(IMAGE),

@@ -77,7 +77,7 @@ class PolicyModule(LightningModule):
         self.model.train()  # from_pretrained gives eval mode
         freeze(self.model, self.frozen)
         if self.gradient_checkpointing:
-            self.model.gradient_checkpointing_enable()  # type: ignore[no-untyped-call]
+            self.model.gradient_checkpointing_enable()
 
     @property
     def renderer(self) -> Renderer:

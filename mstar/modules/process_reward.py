@@ -149,7 +149,7 @@ class ProcessRewardModule(LightningModule):
         }
 
     def export(self, folder: Path, state: dict[str, Tensor]) -> None:
-        """Write a checkpoint's model as a folder that ``from_pretrained`` reads: backbone, processor, head, settings."""
+        """Write a checkpoint's model as a folder that ``from_pretrained`` reads."""
         assert self.model is not None and self.processor is not None
         weights = {k.removeprefix("model."): v for k, v in state.items() if k.startswith("model.")}
         self.model.save_pretrained(folder, state_dict=weights)

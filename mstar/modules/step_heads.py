@@ -47,7 +47,7 @@ class ScalarHead(StepHead):
 
     def build(self, model: PreTrainedModel) -> None:
         """Take the width of the backbone's output layer."""
-        width = model.get_output_embeddings().weight.shape[1]  # type: ignore[no-untyped-call]
+        width = model.get_output_embeddings().weight.shape[1]
         self.linear = nn.Linear(width, 1)
         nn.init.zeros_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)

@@ -97,7 +97,7 @@ class WeightedSum(_Combined):
     def _sum(self, rollout: Rollout) -> Rollout:
         if missing := self.weights.keys() - rollout.rewards.keys():
             raise ValueError(
-                f"reward.weights names {sorted(missing)}, but the parts give {sorted(rollout.rewards)}; use these names."
+                f"reward.weights names {sorted(missing)}, but the parts give {sorted(rollout.rewards)}: use these."
             )
         return with_reward(rollout, self.name, sum(w * rollout.rewards[n] for n, w in self.weights.items()))
 

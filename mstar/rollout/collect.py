@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 
 from mstar.modules.policy import Policy
 from mstar.refine.refiner import Refiner
@@ -25,7 +25,7 @@ class Collector:
     reward: RewardModel
     refiners: Sequence[Refiner] = ()
     selectors: Sequence[Selector] = ()
-    ranks: Ranks = Ranks()
+    ranks: Ranks = field(default_factory=Ranks)
 
     def collect(
         self, stage: Stage, policy: Policy, prompts: Sequence[Prompt], sampling: Sampling, seed: int

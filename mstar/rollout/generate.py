@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
-from transformers import PreTrainedModel
 
 from mstar.modules.policy import Policy
 from mstar.modules.renderer import end_tokens, placeholders
@@ -29,7 +29,7 @@ class GenerateEngine:
 
 
 def _group(policy: Policy, request: Request, sampling: Sampling) -> Group:
-    model: PreTrainedModel = policy.model
+    model: Any = policy.model
     inputs = {k: v.to(model.device) for k, v in policy.renderer.encode([request.prompt], [request.prefix]).items()}
     inputs = {k: v.to(model.dtype) if v.is_floating_point() else v for k, v in inputs.items()}
     ends, width = end_tokens(model, policy.renderer), inputs["input_ids"].shape[1]

@@ -88,10 +88,9 @@ class _Decoding:
         )
         inputs = {k: _place(v, self.policy.model) for k, v in inputs.items()}
         self.cache = DynamicCache()
-        positions = self.policy.model._prepare_position_ids_for_generation(inputs["input_ids"], dict(inputs))
-        outputs = self.policy.model(
-            **inputs, position_ids=positions, past_key_values=self.cache, use_cache=True, logits_to_keep=1
-        )
+        model: Any = self.policy.model
+        positions = model._prepare_position_ids_for_generation(inputs["input_ids"], dict(inputs))
+        outputs = model(**inputs, position_ids=positions, past_key_values=self.cache, use_cache=True, logits_to_keep=1)
         num = self.sampling.num_responses
         self.cache.batch_repeat_interleave(num)
         self.mask = inputs["attention_mask"].repeat_interleave(num, 0)  # (rows, T)

@@ -130,7 +130,7 @@ class Part:
 
     def __enter__(self) -> Part:
         whole = _whole_lines(self.path)
-        self.file = open(self.path, "a", encoding="utf-8")  # noqa: SIM115 (closed in __exit__)
+        self.file = open(self.path, "a", encoding="utf-8")
         self.file.truncate(sum(len(line) for line in whole))
         if not whole:
             self._write({"key": dict(self.key)})

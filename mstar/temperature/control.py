@@ -75,7 +75,7 @@ class TemperatureControl:
                 write_json(chosen, {**asdict(choice), "scores": list(choice.scores.items())})
             collector.ranks.barrier()
         saved = read_json(chosen)
-        return Choice(saved["temperature"], {t: score for t, score in saved["scores"]}, saved["reason"])
+        return Choice(saved["temperature"], dict(saved["scores"]), saved["reason"])
 
     def _measure(
         self,

@@ -39,7 +39,7 @@ def test_a_scene_depends_on_split_seed_and_index_alone(split: Split) -> None:
 
 @pytest.mark.parametrize("split", SPLITS)
 def test_only_seed_sets_have_worked_responses(split: Split) -> None:
-    prompts = [prompt for prompt in DigitScenes(split, 12)]
+    prompts = list(DigitScenes(split, 12))
     assert all((prompt.cot is not None) == (split in ("printed", "cot")) for prompt in prompts)
     assert all(prompt.answer for prompt in prompts)
     assert len({prompt.id for prompt in prompts}) == 12

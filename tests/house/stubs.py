@@ -16,7 +16,7 @@ def even_length(text: str, prompt: Prompt) -> Judgement:
     return Judgement("correct" if good else "wrong", text[-1:], "even" if good else "odd")
 
 
-class Killed(Exception):
+class Killed(Exception):  # noqa: N818 (it is no error)
     """Stands for a kill: nothing is saved any more."""
 
 
