@@ -21,7 +21,8 @@ class ExplorationMonitor(Callback):
     """Logs the dynamics of the paper's section 8 for validation, test and rollouts.
 
     ``<split>/pass@k`` (unbiased), ``<split>/reward_pass@k``, votes, answers a prompt, length, truncation;
-    ``rollout/…`` the same of the iteration's own rollouts, with the share of prompts and responses kept. ``mstar test`` also writes ``<run>/evaluation.json`` and every response.
+    ``rollout/…`` the same of the iteration's own rollouts, with the share of prompts and responses kept. ``mstar test``
+    also writes ``<run>/evaluation.json`` and every response.
 
     Args:
         ks: The k of pass@k and reward-pass@k; those above the number of responses are left out.

@@ -18,7 +18,8 @@ class WarmupDataModule(PolicyDataModule):
     """Trains on written responses (``Prompt.cot``), an epoch a fixed number of steps.
 
     The seed set is walked in a new random order each pass (or in its own order, as a curriculum wants). An epoch takes
-    up where the last one stopped, so that ``steps_per_epoch`` only says how often the policy is validated. Also what plain SFT trains on.
+    up where the last one stopped, so that ``steps_per_epoch`` only says how often the policy is validated. Also what
+    plain SFT trains on.
 
     Args:
         reward: Scores responses in validation; given by the CLI's ``reward`` key.

@@ -51,16 +51,18 @@ class ProcessReward(RewardModel):
         self.module = None
 
     def score(self, groups: Sequence[Group]) -> list[Group]:
-        """Add ``process`` and the step rewards, in [0, 1]."""
-        pairs = [(group.prompt, rollout) for group in groups for rollout in group]
-        # Scored in order of length, so that a batch pads little; the scores go back in the groups' order.
-        order = sorted(range(len(pairs)), key=lambda i: len(pairs[i][1].tokens))
-        steps: dict[int, tuple[float, ...]] = {}
+        """Add ``process`` and the step rewards, in [0, 1]; responses of a prompt that read the same are scored once."""
+        pairs = {(group.prompt.id, rollout.text): (group.prompt, rollout) for group in groups for rollout in group}
+        # Scored in order of length, so that a batch pads little.
+        order = sorted(pairs, key=lambda name: len(pairs[name][1].tokens))
+        steps: dict[tuple[str, str], tuple[float, ...]] = {}
         for start in range(0, len(order), self.batch_size):
             chunk = order[start : start + self.batch_size]
-            steps.update(zip(chunk, self._steps([pairs[i] for i in chunk]), strict=True))
-        scores = iter(steps[i] for i in range(len(pairs)))
-        return [Group(group.prompt, tuple(self._rewarded(r, next(scores)) for r in group)) for group in groups]
+            steps.update(zip(chunk, self._steps([pairs[name] for name in chunk]), strict=True))
+        return [
+            replace(group, rollouts=tuple(self._rewarded(r, steps[group.prompt.id, r.text]) for r in group))
+            for group in groups
+        ]
 
     def _steps(self, pairs: Sequence[tuple[Prompt, Rollout]]) -> list[tuple[float, ...]]:
         if self.module is None:
