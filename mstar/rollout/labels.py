@@ -40,7 +40,7 @@ class Labeller:
     """Samples responses and labels their steps, resumably.
 
     Responses are a stage of the store, completions another; a group of completions is on disk as it finishes.
-    Responses with the same text are labelled once.
+    Responses with the same text are labelled once, and beginnings that several share are completed once.
     """
 
     engine: RolloutEngine
@@ -55,21 +55,20 @@ class Labeller:
         collector = Collector(self.engine, self.reward, ranks=ranks)
         groups = collector.collect(Stage(folder / "responses"), policy, prompts, self.sampling, self.seed)
         if not (folder / "steps.parquet").is_file():
-            requests = [
-                r for group in groups for rollout in unique(group) for r in self._requests(policy, group, rollout)
-            ]
+            labelled = [(group.prompt, rollout) for group in groups for rollout in unique(group)]
+            asked = [request for prompt, rollout in labelled for request in self._requests(policy, prompt, rollout)]
+            requests = list({request.key: request for request in asked}.values())
             values = self._complete(Stage(folder / "completions"), policy, requests, ranks)
             if ranks.rank == 0:
-                write_labels(folder, [self._labels(r, values) for group in groups for r in unique(group)])
+                write_labels(folder, [self._labels(policy, prompt, r, values) for prompt, r in labelled])
             ranks.barrier()
         return read_labels(folder)
 
-    def _requests(self, policy: Policy, group: Group, rollout: Rollout) -> list[Request]:
-        """One request a step but the last: behind it nothing is left to complete."""
+    def _requests(self, policy: Policy, prompt: Prompt, rollout: Rollout) -> list[Request]:
+        """One request a step but the last, behind which nothing is left to complete; named by what it continues."""
         tokens, ends = policy.renderer.step_ends(rollout.text, step_ends(rollout.text, self.separator))
-        return [
-            Request(group.prompt, tokens[: end + 1], request_key(rollout, step)) for step, end in enumerate(ends[:-1])
-        ]
+        prefixes = [tokens[: end + 1] for end in ends[:-1]]
+        return [Request(prompt, prefix, f"{prompt.id}#{stable_seed(*prefix):x}") for prefix in prefixes]
 
     def _complete(self, stage: Stage, policy: Policy, requests: Sequence[Request], ranks: Ranks) -> dict[str, float]:
         """Share of correct completions by request key."""
@@ -89,16 +88,10 @@ class Labeller:
         shares = [sum(r.correct for r in group) / len(group) for group in groups]
         return dict(zip((request.key for request in requests), shares, strict=True))
 
-    def _labels(self, rollout: Rollout, values: dict[str, float]) -> StepLabels:
-        steps = len(step_ends(rollout.text, self.separator))
-        labels = [values[request_key(rollout, step)] for step in range(steps - 1)]
-        last = [float(rollout.correct)] if steps else []
+    def _labels(self, policy: Policy, prompt: Prompt, rollout: Rollout, values: dict[str, float]) -> StepLabels:
+        labels = [values[request.key] for request in self._requests(policy, prompt, rollout)]
+        last = [float(rollout.correct)] if step_ends(rollout.text, self.separator) else []
         return StepLabels(rollout.prompt_id, rollout.index, rollout.text, (*labels, *last), rollout.correct)
-
-
-def request_key(rollout: Rollout, step: int) -> str:
-    """Names the completions from behind a step of a response."""
-    return f"{rollout.prompt_id}#{rollout.index}#{step}"
 
 
 def unique(group: Group) -> list[Rollout]:
