@@ -1,8 +1,7 @@
 """Responses a CPU-second: the native engine against Hugging Face ``generate``, same model, prompts and sampling.
 
-``python -m benchmarks.rollout``: medians of interleaved runs in one process on one thread; the spread is printed, and the
-last line is JSON. The model is the demo's with random weights, so lengths vary widely and many
-responses hit the limit.
+``python -m benchmarks.rollout``: medians of interleaved runs in one process on one thread; the spread is printed, and
+the last line is JSON. The model is the demo's with random weights: lengths vary widely, many responses hit the limit.
 """
 
 from __future__ import annotations
