@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import re
 
+from mstar.answers.boxed import last_boxed
+
 MARKER = re.compile(r"#+ ?Answer\b:?")
-STATED = re.compile(r"\banswer(?:\*\*)?\s*(is\b\s*:?|:)(?:\*\*)?\s*(\S.*)?", re.IGNORECASE)
-BRACE = re.compile(r"(?<!\\)[{}]|\\boxed\s*\{")
-SENTENCE_END = re.compile(r"\.\s+(?=[A-Z])")
+STATED = re.compile(
+    r"\b(?:answer|(?:correct|right|best)\s+(?:option|choice|response|statement)|(?:correct|right)\s+one)(?:\*\*)?"
+    r"(?:\s+(?:to|for|in|of|choice|option)\s(?:\"[^\"\n]{0,300}\"|[^.:\n\"]){0,200}?)?\s*"
+    r"((?:is|would\s+be|will\s+be|should\s+be|must\s+be)\b\s*:?|:)(?:\*\*)?\s*",
+    re.IGNORECASE,
+)
+FILLER = re.compile(
+    r"(?:(?:therefore|thus|then|hence|still|definitely|clearly|certainly|simply|indeed|also|most likely|likely|probably"
+    r"|just|actually|approximately|about|around)\b,?\s+)+(?=\S)",
+    re.IGNORECASE,
+)
+SENTENCE_END = re.compile(r"(?<!\bSt)(?<!\bMr)(?<!\bDr)\.\**\s+(?=[A-Z])")
+BOX_TAG = re.compile(r"<\|begin_of_box\|>(.*?)<\|end_of_box\|>|<answer>(.*?)</answer>", re.DOTALL)
 
 
 def extract_answer(text: str) -> str | None:
     r"""Give the stated final answer, or ``None``.
 
     In this order: what follows the last ``# Answer`` (the paper's format), the last ``\boxed{…}`` with its braces
-    matched, the last "Answer: …" up to the end of its line or "the answer is …" up to the end of its sentence. A number
-    that merely comes last is not an answer: for rewards, guessing makes false positives. Where the last statement
-    breaks off, an earlier one does not count.
+    matched, the last ``<answer>…</answer>``, the last "Answer: …" up to the end of its line or "the answer is …", "the
+    correct option is …" up to the end of its sentence. A number that merely comes last is not an answer: for rewards,
+    guessing makes false positives. Where the last statement breaks off, an earlier one does not count.
 
     >>> extract_answer("4+0=4\n\n# Answer\n\n4")
     '4'
@@ -27,34 +39,41 @@ def extract_answer(text: str) -> str | None:
     >>> extract_answer("it is 11") is None
     True
     """
-    marked = MARKER.split(text)
+    marked = MARKER.split(text) if "# Answer" in text or "#Answer" in text else [text]
     boxed = last_boxed(marked[-1])
     if boxed is not None:
         return boxed.strip() or None
-    return (marked[-1].strip() or None) if len(marked) > 1 else _stated(text)
+    if len(marked) > 1:
+        return marked[-1].strip() or None
+    return _tagged(text) if "<" in text and BOX_TAG.search(text) else _stated(text)
 
 
-def last_boxed(text: str) -> str | None:
-    r"""Content of the last ``\boxed{…}`` whose braces close.
+def _tagged(text: str) -> str | None:
+    *_, last = BOX_TAG.finditer(text)
+    return (last[1] or last[2] or "").strip() or None
 
-    >>> last_boxed(r"\boxed{1} or \boxed{a_{2}}")
-    'a_{2}'
+
+def stated(text: str) -> list[str]:
+    """Everything that a text calls its answer, in order; empty where a statement breaks off.
+
+    >>> stated("The answer is 3. No, the correct option is therefore (B).")
+    ['3', '(B)']
     """
-    opened: list[tuple[int, bool]] = []
-    closed = (-1, -1)
-    for brace in BRACE.finditer(text):
-        if brace[0] != "}":
-            opened.append((brace.end(), brace[0] != "{"))
-        elif opened:
-            start, boxed = opened.pop()
-            closed = max(closed, (start, brace.start())) if boxed else closed
-    return text[closed[0] : closed[1]] if closed[0] >= 0 else None
+    found = [*STATED.finditer(text)]
+    starts = [*(later.start() for later in found[1:]), len(text)]
+    return [_phrase(one[1], text[one.end() : starts[i]]) for i, one in enumerate(found)]
 
 
 def _stated(text: str) -> str | None:
-    stated = STATED.findall(text)
-    if not stated:
-        return None
-    verb, line = stated[-1]
-    answer = SENTENCE_END.split(line)[0] if verb.casefold().startswith("is") else line
-    return answer.strip().removesuffix(".").strip() or None
+    last = None
+    for last in STATED.finditer(text):  # noqa: B007 (the last one is wanted)
+        pass
+    return None if last is None else _phrase(last[1], text[last.end() :]) or None
+
+
+def _phrase(verb: str, rest: str) -> str:
+    line = rest.split("\n", 1)[0]
+    answer = line if verb == ":" else SENTENCE_END.split(line)[0]
+    answer = answer.strip()
+    filler = FILLER.match(answer)
+    return (answer[filler.end() :] if filler else answer).strip().removesuffix(".").strip()

@@ -12,7 +12,7 @@ from mstar.rewards.reward import RewardModel, with_reward
 from mstar.types import Group, Rollout
 
 
-class _Combined(RewardModel):
+class Combined(RewardModel):
     """Passes the lifecycle on to its parts."""
 
     @property
@@ -31,7 +31,7 @@ class _Combined(RewardModel):
             part.teardown(trainer, pl_module, stage)
 
 
-class Product(_Combined):
+class Product(Combined):
     """Multiplies the rewards its parts add: with an outcome and a process reward, the paper's 1(a* = â) · R_p(ŷ).
 
     Args:
@@ -64,7 +64,7 @@ class Product(_Combined):
         return with_reward(rollout, self.name, prod(v for v in factors))
 
 
-class WeightedSum(_Combined):
+class WeightedSum(Combined):
     """Adds named rewards with weights, e.g. B-STaR's ``outcome + process / 5``.
 
     Args:
@@ -102,7 +102,7 @@ class WeightedSum(_Combined):
         return with_reward(rollout, self.name, sum(w * rollout.rewards[n] for n, w in self.weights.items()))
 
 
-class RouteByKind(_Combined):
+class RouteByKind(Combined):
     """Scores each prompt by the reward of its kind, e.g. another verifier for boxes than for numbers.
 
     Args:

@@ -1,0 +1,131 @@
+"""The choice that a response concludes with, where it states no answer in so many words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+
+from mstar.answers.kinds.choices import option_words
+from mstar.answers.kinds.quantity import quantity, same_number
+from mstar.answers.plain import normalized, plain
+from mstar.answers.prose.affirm import UNSURE, affirmed
+from mstar.answers.prose.conclude import HEDGED, conclusions
+from mstar.answers.prose.said import said_number
+from mstar.answers.prose.sentences import content, sentences
+
+LETTERED = re.compile(r"\(([A-Za-z])\)|\b(?:[Oo]ption|[Cc]hoice)\s+\**\(?([A-Z])\b|^\**([A-Z])[.)]\s")
+CLAUSE = re.compile(
+    r"^(?:if|when|since|because|given|as|after|based on|according to|in|from|among)\b[^,]*,\s*", re.IGNORECASE
+)
+AFTER = re.compile(
+    r"[,;(]?\s*\b(?:because|since|as (?:the|there|it|they)|where|while|whereas|given that|if|when|due to|in order"
+    r"|(?<=, )which)\b",
+    re.IGNORECASE,
+)
+
+
+def concluded_choice(text: str, question: str, choices: Sequence[str]) -> str | None:
+    """Normalized words of the one choice that a response concludes with, or ``None`` if of none or several.
+
+    A choice is concluded by its letter in brackets, by a yes or no that opens the response, by its words, its number,
+    by words that no other choice has, or by being the only one that is mentioned.
+
+    >>> concluded_choice("The fish will likely decrease.", "What happens?", ["It will rise", "It will decrease"])
+    'it will decrease'
+    >>> concluded_choice("Either 60° or 70°.", "Find x.", ["60°", "70°"]) is None
+    True
+    """
+    words = option_words(tuple(choices))
+    said = sentences(text)
+    if {"yes", "no"} == set(words) and (found := affirmed(said, question)):
+        return found
+    for sentence in conclusions(said, question):
+        if found := said_choice(sentence, question, words):
+            return found
+    named = mentioned(" ".join(said), words)
+    return named[0] if len(named) == 1 and not UNSURE.search(text) else None
+
+
+def said_choice(sentence: str, question: str, words: Sequence[str]) -> str | None:
+    """The one choice that a sentence names, or ``None``."""
+    if letters := {(a or b or c).upper() for a, b, c in LETTERED.findall(sentence)}:
+        index = ord(letters.pop()) - ord("A")
+        return words[index] if not letters and index < len(words) else None
+    if HEDGED.search(sentence) and not any(" or " in word for word in words):
+        return None
+    main = main_clause(sentence)
+    named = mentioned(main, words)
+    if len(named) == 1:
+        return named[0]
+    if named:
+        return None
+    return _by_number(main, question, words) or _by_own_words(main, question, words)
+
+
+def main_clause(sentence: str) -> str:
+    """A sentence without the condition it opens with and without the reason it gives.
+
+    >>> main_clause("If clams die, octopuses suffer because they eat clams.")
+    'octopuses suffer'
+    """
+    sentence = CLAUSE.sub("", sentence)
+    cut = AFTER.search(sentence, 1)
+    return sentence[: cut.start()] if cut else sentence
+
+
+def mentioned(sentence: str, words: Sequence[str]) -> list[str]:
+    """The choices whose words stand in a sentence; one that is part of another's words there does not count.
+
+    >>> mentioned("It is quarter past three.", ["quarter", "quarter past", "half"])
+    ['quarter past']
+    """
+    said = normalized(sentence)
+    spans = [
+        (found.start(), found.end(), word) for word in dict.fromkeys(words) for found in _pattern(word).finditer(said)
+    ]
+    outer = [
+        word
+        for start, end, word in spans
+        if not any(s <= start and end <= e and (s, e) != (start, end) for s, e, _ in spans)
+    ]
+    return list(dict.fromkeys(outer))
+
+
+@lru_cache(maxsize=4096)
+def _pattern(word: str) -> re.Pattern[str]:
+    if len(word) == 1 and word.isalpha():  # an article is no choice
+        return re.compile(
+            rf"(?<=\bis )(?:figure |shape |image |cube |letter |option )?\(?{word}\)?(?=$|[.,;])|\({word}\)"
+        )
+    return re.compile(rf"(?<![\w.]){re.escape(word)}(?!\w|\.\d|[°%]?-\d)")
+
+
+def _by_number(sentence: str, question: str, words: Sequence[str]) -> str | None:
+    if sum(quantity(word) is not None for word in words) < len(words) - 1:
+        return None
+    number = said_number(sentence, question)
+    same = {word for word in words if number and same_number(number, word)}
+    return same.pop() if len(same) == 1 else None
+
+
+def _by_own_words(sentence: str, question: str, words: Sequence[str]) -> str | None:
+    own = own_words(tuple(words))
+    said = content(plain(sentence))
+    named = [word for word, mine in zip(words, own, strict=True) if mine & said]
+    whole = [word for word, mine in zip(words, own, strict=True) if mine and mine <= said]
+    return whole[0] if len(whole) == 1 and len(named) == 1 else None
+
+
+@lru_cache(maxsize=4096)
+def own_words(words: tuple[str, ...]) -> tuple[frozenset[str], ...]:
+    """For each choice the words that no other choice has.
+
+    >>> [sorted(own) for own in own_words(("it will rise", "it will fall"))]
+    [['ris'], ['fal']]
+    """
+    contents = [content(word) for word in words]
+    return tuple(
+        mine - frozenset().union(*(other for j, other in enumerate(contents) if j != i))
+        for i, mine in enumerate(contents)
+    )
