@@ -10,7 +10,8 @@ MARKER = re.compile(r"#+ ?Answer\b:?")
 STATED = re.compile(
     r"\b(?:answer|(?:correct|right|best)\s+(?:option|choice|response|statement)|(?:correct|right)\s+one)(?:\*\*)?"
     r"(?:\s+(?:to|for|in|of|choice|option)\s(?:\"[^\"\n]{0,300}\"|[^.:\n\"]){0,200}?)?\s*"
-    r"((?:is|would\s+be|will\s+be|should\s+be|must\s+be)\b\s*:?|:)(?:\*\*)?\s*",
+    r"((?:is|would\s+be|will\s+be|should\s+be|must\s+be)\b\s*:?|:)(?:\*\*)?\s*"
+    r"|\bans\s*[:.]\s*|(?:答案应?[是为:：]|故选|应选)[:：]?\s*",
     re.IGNORECASE,
 )
 FILLER = re.compile(
@@ -71,9 +72,9 @@ def _stated(text: str) -> str | None:
     return None if last is None else _phrase(last[1], text[last.end() :]) or None
 
 
-def _phrase(verb: str, rest: str) -> str:
+def _phrase(verb: str | None, rest: str) -> str:
     line = rest.split("\n", 1)[0]
-    answer = line if verb == ":" else SENTENCE_END.split(line)[0]
+    answer = line if verb == ":" else SENTENCE_END.split(line)[0].split("。")[0]
     answer = answer.strip()
     filler = FILLER.match(answer)
     return (answer[filler.end() :] if filler else answer).strip().removesuffix(".").strip()

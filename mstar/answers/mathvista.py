@@ -72,9 +72,17 @@ def leading_number(phrase: str, question: str) -> str | None:
 
 
 def extract_list(text: str) -> str | None:
-    """The last list in square brackets."""
-    found = LISTED.findall(text)
-    return found[-1] if found else None
+    """The last list in square brackets, else the numbers of the answer or of the last sentence that has two.
+
+    >>> extract_list("The years were 2014 and 2016.")
+    '[2014, 2016]'
+    """
+    if found := LISTED.findall(text):
+        return str(found[-1])
+    for phrase in (extract_answer(text) or "", *reversed(sentences(text))):
+        if len(said := numbers(phrase)) > 1:
+            return f"[{', '.join(said)}]"
+    return None
 
 
 def normalise_choice(extraction: str, choices: Sequence[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Protocol
 
 from mstar.answers.extract import extract_answer
@@ -12,6 +13,8 @@ from mstar.answers.prose.leading import leading_number
 from mstar.answers.reference import reference
 from mstar.answers.verify import Judgement, judge
 from mstar.types import Prompt
+
+LISTED = re.compile(r"\[[^\[\]]*\]")
 
 
 class Verifier(Protocol):
@@ -55,4 +58,6 @@ def strict_answer(text: str, prompt: Prompt) -> str | None:
         if "\n" not in text.strip() and (bare := leading_number(text)):
             return bare
         return concluded_number(text, prompt.question) or stated
+    if right.kind == "list" and stated is None and len(found := LISTED.findall(text)) == 1:
+        return str(found[0])
     return stated

@@ -13,6 +13,7 @@ LETTER = re.compile(
     r"(?:(?:the\s+)?(?:option|choice|letter)\s+)?(?:[(\[]([A-Z])[)\]]|([A-Z])(?=[.:)](?:\W|$)|\s*[,(=–—-]|\s*$)|(?-i:([A-Z])(?=\s+(?:because|since|as|which)\b)))(.*)",
     re.DOTALL | re.IGNORECASE,
 )
+TAIL = re.compile(r"(.+?)\s*\(([a-z])\)")
 PARENTHESISED = re.compile(r"\(([A-Z])\)")
 ANOTHER = re.compile(r"\W*(?:or|and)?\W*([A-Z])\W*")
 
@@ -32,6 +33,8 @@ def choice(text: str, choices: Sequence[str]) -> str | None:
         return said
     if found := LETTER.fullmatch(plain(text)):
         return _by_letter((found[1] or found[2] or found[3]).upper(), found[4], words)
+    if (tail := TAIL.fullmatch(said)) and tail[1] in words:
+        return tail[1] if ord(tail[2]) - ord("a") == words.index(tail[1]) else None
     return _by_value(text, words) or _by_beginning(said, words)
 
 

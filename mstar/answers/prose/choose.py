@@ -14,7 +14,9 @@ from mstar.answers.prose.conclude import HEDGED, conclusions
 from mstar.answers.prose.said import said_number
 from mstar.answers.prose.sentences import content, sentences
 
-LETTERED = re.compile(r"\(([A-Za-z])\)|\b(?:[Oo]ption|[Cc]hoice)\s+\**\(?([A-Z])\b|^\**([A-Z])[.)]\s")
+LETTERED = re.compile(
+    r"\(([A-Za-z])\)|\b(?:[Oo]ption|[Cc]hoice)\s+\**\(?([A-Z])\b|^\**([A-Z])(?:[.)]\s|\**\s+is\s+(?:the\s+)?(?:correct|right|answer))"
+)
 CLAUSE = re.compile(
     r"^(?:if|when|since|because|given|as|after|based on|according to|in|from|among)\b[^,]*,\s*", re.IGNORECASE
 )

@@ -23,10 +23,11 @@ THEREFORE = re.compile(
 ASIDE = re.compile(r"\(unit[^)]*\)", re.IGNORECASE)
 # fmt: off
 COMMON = frozenset([
-    "a", "an", "and", "answer", "are", "as", "at", "be", "by", "can", "did", "do", "does", "figure", "find",
-    "following", "for", "from", "given", "had", "has", "have", "how", "if", "image", "in", "is", "it", "m", "many",
-    "much", "number", "of", "on", "or", "picture", "please", "question", "s", "shown", "shows", "t", "that", "the",
-    "then", "there", "this", "to", "value", "was", "were", "what", "which", "will", "with", "would", "you",
+    "a", "an", "and", "answer", "are", "as", "at", "be", "between", "by", "can", "did", "do", "does", "figure",
+    "find", "following", "for", "from", "given", "had", "has", "have", "how", "if", "image", "in", "is", "it", "its",
+    "m", "many", "much", "number", "of", "on", "or", "picture", "please", "question", "s", "shown", "shows", "t",
+    "that", "the", "their", "them", "then", "there", "these", "they", "this", "those", "to", "value", "was", "were",
+    "what", "which", "will", "with", "would", "you",
 ])
 # fmt: on
 

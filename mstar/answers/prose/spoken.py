@@ -13,9 +13,9 @@ TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "nin
 SPOKEN = rf"(?:(?P<tens>{'|'.join(TENS)})(?:[- ](?P<after>{'|'.join(ONES)}))?|(?P<ones>{'|'.join(WORDS)}))"
 NUMBER = re.compile(
     r"(?<![\w.^_/\\])(?<![A-Za-z]-)(?<!\d:)"
-    r"(?P<digits>(?:(?<![\w)%°}])[+-])?[$€£¥]?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?"
+    r"(?P<negative>(?<![\d)]\s)\b(?:negative|minus)\s+)?(?:(?P<digits>(?:(?<![\w)%°}])[+-])?[$€£¥]?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?"
     r"(?:\s?[×x]\s?10\^\{?-?\d+\}?|/\d+(?![\d/]))?(?:\s(?:million|billion)\b)?)(?![\w^]*_|:\d)"
-    rf"|\b{SPOKEN}\b(?!-)",
+    rf"|\b{SPOKEN}\b(?!-))",
     re.IGNORECASE,
 )
 
@@ -26,11 +26,16 @@ def spoken(found: re.Match[str]) -> str:
     >>> [spoken(found) for found in NUMBER.finditer("twenty-one cubes of 1,200 and N_0")]
     ['21', '1,200']
     """
+    sign = "-" if found["negative"] else ""
     if found["digits"]:
-        return found["digits"]
+        return sign + found["digits"]
     if found["tens"]:
-        return str(10 * TENS.index(found["tens"].casefold()) + 20 + WORDS.get((found["after"] or "zero").casefold(), 0))
-    return str(WORDS[found["ones"].casefold()])
+        return f"{sign}{20 + 10 * TENS.index(found['tens'].casefold()) + _small(found['after'] or 'zero')}"
+    return f"{sign}{_small(found['ones'])}"
+
+
+def _small(word: str) -> int:
+    return WORDS[word.casefold()]
 
 
 def numbers(text: str) -> list[str]:
