@@ -8,12 +8,19 @@ from mstar.answers.boxed import last_boxed
 
 MARKER = re.compile(r"#+ ?Answer\b:?")
 STATED = re.compile(
-    r"\b(?:answer|(?:correct|right|best)\s+(?:option|choice|response|statement)|(?:correct|right)\s+one)(?:\*\*)?"
+    r"\b(?:answer|solution(?=\s+is\b)|(?:correct|right|best)\s+(?:option|choice|response|statement|one)(?:\s+letter)?|final\s+(?:value|result))(?:\*\*)?"
     r"(?:\s+(?:to|for|in|of|choice|option)\s(?:\"[^\"\n]{0,300}\"|[^.:\n\"]){0,200}?)?\s*"
     r"((?:is|would\s+be|will\s+be|should\s+be|must\s+be)\b\s*:?|:)(?:\*\*)?\s*"
-    r"|\bans\s*[:.]\s*|(?:答案应?[是为:：]|故选|应选)[:：]?\s*",
+    r"|\bans\s*[:.]\s*|(?:(?:答案|选项)应?该?[是为:：]|故选|(?<!对)应选)[:：]?(?:选项)?\s*",
     re.IGNORECASE,
 )
+UNDECIDED = re.compile(
+    r"\b(?:cannot|can't|can not|could not|couldn't|impossible to|not possible to|unable to|difficult to)\s+(?:be\s+)?"
+    r"(?:\w+\s+)?(?:determined?|answer(?:ed)?|calculated?|provided?|found|find|known|solved?|tell)\b"
+    r"|\b(?:not enough|insufficient|no) information\b|\binconclusive\b|无法确定",
+    re.IGNORECASE,
+)
+"""A response that says this behind a statement takes it back: "…, the answer is (A). But that cannot be determined"."""
 FILLER = re.compile(
     r"(?:(?:therefore|thus|then|hence|still|definitely|clearly|certainly|simply|indeed|also|most likely|likely|probably"
     r"|just|actually|approximately|about|around)\b,?\s+)+(?=\S)",
@@ -29,7 +36,8 @@ def extract_answer(text: str) -> str | None:
     In this order: what follows the last ``# Answer`` (the paper's format), the last ``\boxed{…}`` with its braces
     matched, the last ``<answer>…</answer>``, the last "Answer: …" up to the end of its line or "the answer is …", "the
     correct option is …" up to the end of its sentence. A number that merely comes last is not an answer: for rewards,
-    guessing makes false positives. Where the last statement breaks off, an earlier one does not count.
+    guessing makes false positives. Where the last statement breaks off, an earlier one does not count, and none does
+    before "it cannot be determined".
 
     >>> extract_answer("4+0=4\n\n# Answer\n\n4")
     '4'
@@ -60,7 +68,7 @@ def stated(text: str) -> list[str]:
     >>> stated("The answer is 3. No, the correct option is therefore (B).")
     ['3', '(B)']
     """
-    found = [*STATED.finditer(text)]
+    found = [one for one in STATED.finditer(text) if not UNDECIDED.search(text, one.end())]
     starts = [*(later.start() for later in found[1:]), len(text)]
     return [_phrase(one[1], text[one.end() : starts[i]]) for i, one in enumerate(found)]
 
@@ -69,7 +77,9 @@ def _stated(text: str) -> str | None:
     last = None
     for last in STATED.finditer(text):  # noqa: B007 (the last one is wanted)
         pass
-    return None if last is None else _phrase(last[1], text[last.end() :]) or None
+    if last is None or UNDECIDED.search(text, last.end()):
+        return None
+    return _phrase(last[1], text[last.end() :]) or None
 
 
 def _phrase(verb: str | None, rest: str) -> str:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from mstar.answers.extract import extract_answer, stated
+from mstar.answers.extract import UNDECIDED, extract_answer, stated
 from mstar.answers.kinds.choices import choice, option_words
 from mstar.answers.kinds.edit import nearest
 from mstar.answers.kinds.quantity import quantity
+from mstar.answers.plain import yes_or_no
 from mstar.answers.prose.choose import concluded_choice, mentioned, own_words, said_choice
 from mstar.answers.prose.conclude import concluded_number, conclusions
 from mstar.answers.prose.said import said_number
@@ -24,7 +25,13 @@ from mstar.answers.verify import Judgement
 from mstar.types import Prompt
 
 LETTER = re.compile(r"\(([a-zA-Z])\)")
-BETWEEN = re.compile(r"\b(?:between|from) [$€£]?[\d,.]+%? (?:and|to) [$€£]?\d")
+OPENING = re.compile(r"[^\w(]*(?:\(([A-Za-z])\)|([A-Z])\s*(?:[.):–-]|\n|$))[^\S\n]*(.*)")
+ALONE = re.compile(r"^\W*([A-Z])(?:\W*$|[:.)])")
+BETWEEN = re.compile(
+    r"\b(?:between|from) [$€£]?[\d,.]+%? (?:and|to) [$€£]?\d|\d%? to \d|\d[-–]\d+\s+[a-z]", re.IGNORECASE
+)
+UNANSWERED = "Cannot be determined"
+"""What the protocol's language model is taken to write for a response that answers none of two choices; of more, nothing."""
 LISTED = re.compile(r"\[[^\[\]]*\]")
 LONGEST = 2_000
 """Characters of an answer that are compared with the choices; edit distance takes the product of the lengths."""
@@ -34,22 +41,32 @@ def extract_choice(text: str, question: str, choices: Sequence[str]) -> str:
     """What a response answers to a question with choices: a choice's own text, or words to find the nearest one for."""
     words = option_words(tuple(choices))
     for phrase in (extract_answer(text), *reversed(stated(text))):
-        if phrase and (found := _official_letter(phrase, choices) or _own(choice(phrase, choices), words, choices)):
+        if phrase and (found := _lettered(phrase, choices) or _own(choice(phrase, choices), words, choices)):
             return found
+    if found := _opened(text, words, choices):
+        return found
+    if phrase := extract_answer(text):
+        return _own(concluded_choice(text, question, choices), words, choices) or phrase
     if found := _own(choice(text, choices) or concluded_choice(text, question, choices), words, choices):
         return found
+    if UNDECIDED.search(text):
+        return UNANSWERED if len(choices) == 2 else ""
     said = sentences(text)
     if all(quantity(word) for word in words) and (number := extract_number(text, question)):
         return number
     for sentence in (*conclusions(said, question), *said[:1], *reversed(said)):
         if found := _own(said_choice(sentence, question, words) or _last_mentioned(sentence, words), words, choices):
             return found
-    return _own(_some_words(text, words), words, choices) or extract_answer(text) or text.strip()
+    if all(quantity(word) for word in words):
+        return ""
+    return _own(_some_words(text, words), words, choices) or text.strip()
 
 
 def extract_number(text: str, question: str) -> str | None:
     """The number a response gives, in digits; ``None`` if it gives none."""
     for phrase in (extract_answer(text), *reversed(stated(text))):
+        if phrase and BETWEEN.search(phrase):
+            return None
         if phrase and (found := leading_number(phrase, question)):
             return found
     if quantity(text) is not None:
@@ -57,6 +74,8 @@ def extract_number(text: str, question: str) -> str | None:
     if found := concluded_number(text, question):
         return found
     said = sentences(text)
+    if said and UNDECIDED.search(said[-1]):
+        return None
     for sentence in (*conclusions(said, question), *reversed(said)):
         if BETWEEN.search(sentence):
             return None
@@ -142,11 +161,27 @@ class MathVista:
         return extract_answer(text) or text.strip() or None
 
 
-def _official_letter(phrase: str, choices: Sequence[str]) -> str | None:
-    """The protocol takes a letter in brackets for a place in the list, even where the choices are letters."""
-    letters = LETTER.findall(phrase)
-    index = ord(letters[0].upper()) - ord("A") if letters else len(choices)
-    return choices[index] if index < len(choices) else None
+def _opened(text: str, words: Sequence[str], choices: Sequence[str]) -> str | None:
+    """The letter a response opens with, unless a yes or no stands behind it."""
+    opened = OPENING.match(text)
+    if opened is None:
+        return None
+    said = yes_or_no(opened[3])
+    if said in words:
+        return _own(said, words, choices)
+    return _lettered(f"({opened[1] or opened[2]})", choices)
+
+
+def _lettered(phrase: str, choices: Sequence[str]) -> str | None:
+    """The protocol takes a letter in brackets for a place in the list, even where the choices are letters.
+
+    A letter beyond the list, as in "(C) Cannot be determined" of two, is then compared with the choices like any text.
+    """
+    letters = LETTER.findall(phrase) or ALONE.findall(phrase)
+    if not letters:
+        return None
+    index = ord(letters[0].upper()) - ord("A")
+    return choices[index] if index < len(choices) else letters[0].upper()
 
 
 def _own(word: str | None, words: Sequence[str], choices: Sequence[str]) -> str | None:

@@ -53,7 +53,10 @@ def strict_answer(text: str, prompt: Prompt) -> str | None:
     if right.kind == "choice":
         if stated is not None:
             return stated
-        return text.strip() if choice(text, right.choices) else concluded_choice(text, prompt.question, right.choices)
+        for bare in (text.strip(), text.strip().split("\n", 1)[0]):
+            if choice(bare, right.choices):
+                return bare
+        return concluded_choice(text, prompt.question, right.choices)
     if right.kind in ("integer", "float") and (stated is None or leading_number(stated) is None):
         if "\n" not in text.strip() and (bare := leading_number(text)):
             return bare

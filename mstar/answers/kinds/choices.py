@@ -51,7 +51,7 @@ def _by_letter(letter: str, rest: str, words: Sequence[str]) -> str | None:
     if not rest:
         return words[index]
     said = normalized(rest.strip(" .,:;-()"))
-    if _another_number(said, words[index]):
+    if _another_number(said, words[index]) or _another_word(said, words) not in (None, words[index]):
         return None
     others = {*PARENTHESISED.findall(rest), *(found[1] for found in [ANOTHER.fullmatch(rest)] if found)} - {letter}
     return None if others or (said in words and said != words[index]) else words[index]
@@ -60,6 +60,12 @@ def _by_letter(letter: str, rest: str, words: Sequence[str]) -> str | None:
 def _another_number(said: str, word: str) -> bool:
     """Whether a number stands behind the letter that is not its option's."""
     return quantity(said) is not None and same_number(said, word) is False
+
+
+def _another_word(said: str, words: Sequence[str]) -> str | None:
+    """The yes or no behind a letter, if those are the options: "A: No, …" may be no option but an answer."""
+    found = yes_or_no(said)
+    return found if found in words else None
 
 
 def _by_value(text: str, words: Sequence[str]) -> str | None:

@@ -9,6 +9,7 @@ from mstar.answers.prose.sentences import THEREFORE, asked, content, stem
 
 OPENED = re.compile(r"\W*(yes|no)\b\s*(?:[,.;:!]|$|\*)", re.IGNORECASE)
 NOT = re.compile(r"\b(?:not|never|none|neither|cannot|no)\b|n't\b", re.IGNORECASE)
+ASKING = re.compile(r"\b(?:question|asks?|whether|if|need to|to determine|to answer)\b", re.IGNORECASE)
 UNSURE = re.compile(
     r"\b(?:possible|determine|definitive|clear|unclear|enough|unable|sorry|provide|cannot see)", re.IGNORECASE
 )
@@ -59,10 +60,14 @@ def affirmed(said: Sequence[str], question: str, enough: float = 0.7) -> str | N
     for sentence in (*marked, *said):
         words = content(sentence)
         opposed = any((a, b) in OPPOSITE for a in about - words for b in words - about)
-        if about and len(about & words) + opposed >= enough * len(about) and not UNSURE.search(sentence):
+        if about and len(about & words) + opposed >= enough * len(about) and not _unsure(sentence):
             turned = (opposed, _negated(sentence, question), _swapped(sentence, question))
             return "no" if any(turned) else "yes"
     return None
+
+
+def _unsure(sentence: str) -> bool:
+    return bool(UNSURE.search(sentence) or ASKING.search(sentence))
 
 
 def _negated(sentence: str, question: str) -> bool:

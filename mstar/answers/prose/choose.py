@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
+from mstar.answers.extract import UNDECIDED
 from mstar.answers.kinds.choices import option_words
 from mstar.answers.kinds.quantity import quantity, same_number
 from mstar.answers.plain import normalized, plain
@@ -15,7 +16,8 @@ from mstar.answers.prose.said import said_number
 from mstar.answers.prose.sentences import content, sentences
 
 LETTERED = re.compile(
-    r"\(([A-Za-z])\)|\b(?:[Oo]ption|[Cc]hoice)\s+\**\(?([A-Z])\b|^\**([A-Z])(?:[.)]\s|\**\s+is\s+(?:the\s+)?(?:correct|right|answer))"
+    r"\(([A-Za-z])\)|\b(?:[Oo]ption|[Cc]hoice)\s+\**\(?([A-Z])\b|选项?\s*[是为]?\s*([A-F])\b"
+    r"|^\**([A-Z])(?:[.)]\s|\**\s+is\s+(?:the\s+)?(?:correct|right|answer))"
 )
 CLAUSE = re.compile(
     r"^(?:if|when|since|because|given|as|after|based on|according to|in|from|among)\b[^,]*,\s*", re.IGNORECASE
@@ -40,6 +42,10 @@ def concluded_choice(text: str, question: str, choices: Sequence[str]) -> str | 
     """
     words = option_words(tuple(choices))
     said = sentences(text)
+    if said and UNDECIDED.search(said[-1]):
+        return None
+    if said and LETTERED.match(said[0]) and (found := said_choice(said[0], question, words)):
+        return found
     if {"yes", "no"} == set(words) and (found := affirmed(said, question)):
         return found
     for sentence in conclusions(said, question):
@@ -51,7 +57,7 @@ def concluded_choice(text: str, question: str, choices: Sequence[str]) -> str | 
 
 def said_choice(sentence: str, question: str, words: Sequence[str]) -> str | None:
     """The one choice that a sentence names, or ``None``."""
-    if letters := {(a or b or c).upper() for a, b, c in LETTERED.findall(sentence)}:
+    if letters := {"".join(found).upper() for found in LETTERED.findall(sentence)}:
         index = ord(letters.pop()) - ord("A")
         return words[index] if not letters and index < len(words) else None
     if HEDGED.search(sentence) and not any(" or " in word for word in words):

@@ -14,7 +14,7 @@ HEDGED = re.compile(
     r"\b(?:or|cannot|can't|unable)\b|\bnot (?:possible|clear|enough|visible|provided)\b|\bbetween \d+ and \d+|\d:\d",
     re.IGNORECASE,
 )
-BLANK = re.compile(r"([\w']+)\W*\((?:_+|\s*)\)\W*([\w']+)?|([\w']+)\W*_{2,}\W*([\w']+)?")
+BLANK = re.compile(r"([\w']+)\W*(?:\((?:_+|\s*)\)|_{2,})[^\w.?!]*([\w']+)?((?:[^\w.?!]*[\w']+){0,2})")
 
 
 def concluded_number(text: str, question: str = "") -> str | None:
@@ -71,11 +71,12 @@ def _filled(said: Sequence[str], question: str) -> str | None:
     blank = BLANK.search(question)
     if blank is None:
         return None
-    before, after = blank[1] or blank[3], blank[2] or blank[4]
+    before, after = blank[1].casefold(), (blank[2] or "").casefold()
+    phrase = f"{after}{blank[3]}".casefold() if blank[3] else None
     for sentence in reversed(said):
         clean = plain(sentence)
         for found in NUMBER.finditer(clean):
             left, right = clean[: found.start()].rstrip().casefold(), clean[found.end() :].lstrip(" -").casefold()
-            if left.endswith(before.casefold()) and (not after or right.startswith(after.casefold())):
+            if (left.endswith(before) and right.startswith(after)) or (phrase and right.startswith(phrase)):
                 return spoken(found)
     return None

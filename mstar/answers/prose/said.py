@@ -22,11 +22,10 @@ STRONG = re.compile(
     r"|in|that|be|by|number|value|there|are|is|year|currently|now|therefore|still|less|more|than|score))*\s*$",
     re.IGNORECASE,
 )
-OPERAND = re.compile(r"\s*[%°]?\s*(?:[-+*×÷/=^(]|\bx\b|(?:plus|minus|times|divided)\b)")
+OPERAND = re.compile(r"\s*[%°]?\s*(?:[+*×÷/=^(]|-(?![A-Za-z])|\bx\b|(?:plus|minus|times|divided)\b)")
 ASKED_NOUN = re.compile(r"\b(?:which|what)\s+(?:is the\s+)?([a-z]{3,})", re.IGNORECASE)
 COUNTED_NOUN = re.compile(
-    r"\bhow many\s+((?:[\w'-]+\s+){0,3}?)([\w'-]+?)s?\b\s*"
-    r"(?:are|is|do|does|did|have|has|can|were|in|of|with|will|that|$|\?)",
+    r"\bhow many\s+(?:[\w'-]+\s+){0,3}?([\w'-]+s|people|children|men|women)\b",
     re.IGNORECASE,
 )
 TIME = re.compile(r"\b(?:which|what) year\b|^when\b|\bin which year", re.IGNORECASE)
@@ -37,7 +36,7 @@ def said_number(sentence: str, question: str = "") -> str | None:
     """The number a sentence says of its subject.
 
     Heard are, in this order: the number beside the noun that the question asks for or counts, the bold one, the one
-    behind the last "=" or the verb, the only one.
+    behind the last "=" or the verb, the only one, the only one that is not in the question.
     """
     if TIME.search(asked(question)):
         years = [number for number in numbers(sentence) if YEAR.fullmatch(number)]
@@ -50,13 +49,15 @@ def said_number(sentence: str, question: str = "") -> str | None:
             return found[0]
         if said := _strong(plain(part)):
             return said
+        if len(fresh := set(found) - set(numbers(question))) == 1:
+            return fresh.pop()
     return None
 
 
 def _beside_noun(sentence: str, question: str) -> str | None:
     clean = plain(sentence)
     if noun := COUNTED_NOUN.search(question):
-        thing = stem(noun[2].casefold())
+        thing = stem(noun[1].casefold())
         found = {
             spoken(number)
             for number in NUMBER.finditer(clean)
@@ -64,11 +65,12 @@ def _beside_noun(sentence: str, question: str) -> str | None:
             and not OPERAND.match(clean[number.end() :])
         }
         return found.pop() if len(found) == 1 else None
+    known = numbers(question)
     if (noun := ASKED_NOUN.search(question)) and noun[1].casefold() not in ("number", "the"):
         found = {
             spoken(number)
             for number in NUMBER.finditer(clean)
-            if clean[: number.start()].rstrip().casefold().endswith(noun[1].casefold())
+            if clean[: number.start()].rstrip().casefold().endswith(noun[1].casefold()) and spoken(number) not in known
         }
         return found.pop() if len(found) == 1 else None
     return None
