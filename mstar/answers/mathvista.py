@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from mstar.answers.extract import UNDECIDED, extract_answer, stated
 from mstar.answers.kinds.choices import choice, option_words
 from mstar.answers.kinds.edit import nearest
+from mstar.answers.kinds.mentions import mentioned
 from mstar.answers.kinds.quantity import quantity
 from mstar.answers.plain import yes_or_no
-from mstar.answers.prose.choose import concluded_choice, mentioned, own_words, said_choice
+from mstar.answers.prose.choose import concluded_choice, own_words, said_choice
 from mstar.answers.prose.conclude import concluded_number, conclusions
 from mstar.answers.prose.said import said_number
 from mstar.answers.prose.sentences import content, sentences
@@ -31,7 +32,7 @@ BETWEEN = re.compile(
     r"\b(?:between|from) [$€£]?[\d,.]+%? (?:and|to) [$€£]?\d|\d%? to \d|\d[-–]\d+\s+[a-z]", re.IGNORECASE
 )
 UNANSWERED = "Cannot be determined"
-"""What the protocol's language model is taken to write for a response that answers none of two choices; of more, nothing."""
+"""What the language model is taken to write for a response that answers none of two choices; of more, nothing."""
 LISTED = re.compile(r"\[[^\[\]]*\]")
 LONGEST = 2_000
 """Characters of an answer that are compared with the choices; edit distance takes the product of the lengths."""

@@ -14,6 +14,7 @@ from mstar.answers.reference import reference
 from mstar.answers.verify import Judgement, judge
 from mstar.types import Prompt
 
+OPENING = re.compile(r"\W*[A-Z](?:[.:)]|\s*[-–])\s")
 LISTED = re.compile(r"\[[^\[\]]*\]")
 
 
@@ -53,10 +54,10 @@ def strict_answer(text: str, prompt: Prompt) -> str | None:
     if right.kind == "choice":
         if stated is not None:
             return stated
-        for bare in (text.strip(), text.strip().split("\n", 1)[0]):
-            if choice(bare, right.choices):
-                return bare
-        return concluded_choice(text, prompt.question, right.choices)
+        for part in (text.strip(), text.strip().split("\n", 1)[0]):
+            if choice(part, right.choices):
+                return part
+        return None if OPENING.match(text) else concluded_choice(text, prompt.question, right.choices)
     if right.kind in ("integer", "float") and (stated is None or leading_number(stated) is None):
         if "\n" not in text.strip() and (bare := leading_number(text)):
             return bare

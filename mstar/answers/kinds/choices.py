@@ -6,13 +6,16 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
+from mstar.answers.kinds.mentions import mentioned
 from mstar.answers.kinds.quantity import quantity, same_number
 from mstar.answers.plain import normalized, plain, yes_or_no
 
 LETTER = re.compile(
-    r"(?:(?:the\s+)?(?:option|choice|letter)\s+)?(?:[(\[]([A-Z])[)\]]|([A-Z])(?=[.:)](?:\W|$)|\s*[,(=–—-]|\s*$)|(?-i:([A-Z])(?=\s+(?:because|since|as|which)\b)))(.*)",
+    r"(?:(?:the\s+)?(?:option|choice|letter)\s+)?"
+    r"(?:[(\[]([A-Z])[)\]]|([A-Z])(?=[.:)](?:\W|$)|\s*[,(=–—-]|\s*$)|(?-i:([A-Z])(?=\s+(?:because|since|as|which)\b)))(.*)",
     re.DOTALL | re.IGNORECASE,
 )
+MARKED = re.compile(r"\W*A\s*:\s*")  # "A: No" is an answer, not the first option
 TAIL = re.compile(r"(.+?)\s*\(([a-z])\)")
 PARENTHESISED = re.compile(r"\(([A-Z])\)")
 ANOTHER = re.compile(r"\W*(?:or|and)?\W*([A-Z])\W*")
@@ -29,8 +32,10 @@ def choice(text: str, choices: Sequence[str]) -> str | None:
     """
     words = option_words(tuple(choices))
     said = normalized(text)
-    if said in words:
+    if said in words and not _other_letter(text, said, words):
         return said
+    if (marked := MARKED.match(text)) and (word := _word(text[marked.end() :], words)) and quantity(word) is None:
+        return word
     if found := LETTER.fullmatch(plain(text)):
         return _by_letter((found[1] or found[2] or found[3]).upper(), found[4], words)
     if (tail := TAIL.fullmatch(said)) and tail[1] in words:
@@ -46,26 +51,34 @@ def option_words(choices: tuple[str, ...]) -> tuple[str, ...]:
 
 def _by_letter(letter: str, rest: str, words: Sequence[str]) -> str | None:
     index = ord(letter) - ord("A")
-    if index >= len(words):
-        return None
+    if index >= len(words):  # "(C) No" of two: the words speak
+        return _word(rest, words)
     if not rest:
         return words[index]
-    said = normalized(rest.strip(" .,:;-()"))
-    if _another_number(said, words[index]) or _another_word(said, words) not in (None, words[index]):
+    if _contradicts(rest, words[index], words):
         return None
     others = {*PARENTHESISED.findall(rest), *(found[1] for found in [ANOTHER.fullmatch(rest)] if found)} - {letter}
-    return None if others or (said in words and said != words[index]) else words[index]
+    return None if others else words[index]
 
 
-def _another_number(said: str, word: str) -> bool:
-    """Whether a number stands behind the letter that is not its option's."""
-    return quantity(said) is not None and same_number(said, word) is False
-
-
-def _another_word(said: str, words: Sequence[str]) -> str | None:
-    """The yes or no behind a letter, if those are the options: "A: No, …" may be no option but an answer."""
-    found = yes_or_no(said)
+def _word(text: str, words: Sequence[str]) -> str | None:
+    said = normalized(text)
+    found = said if said in words else yes_or_no(text)
     return found if found in words else None
+
+
+def _contradicts(rest: str, word: str, words: Sequence[str]) -> bool:
+    """Whether what stands behind a letter is another option or number than the letter's: "(B) 60°", "A: No, …"."""
+    said = re.split(r"[.!?]\s", rest.strip(" .,:;-()\n"), maxsplit=1)[0]
+    named = mentioned(said, words)
+    return (named != [] and word not in named) or (quantity(said) is not None and same_number(said, word) is False)
+
+
+def _other_letter(text: str, said: str, words: Sequence[str]) -> bool:
+    """Whether a text in capitals, "(B)", is the letter of one option and the words, "(b)", of another."""
+    found = PARENTHESISED.fullmatch(text.strip())
+    index = ord(found[1]) - ord("A") if found else len(words)
+    return index < len(words) and words[index] != said
 
 
 def _by_value(text: str, words: Sequence[str]) -> str | None:

@@ -40,8 +40,9 @@ OPPOSITE = {
 def affirmed(said: Sequence[str], question: str, enough: float = 0.7) -> str | None:
     """``yes`` or ``no`` as the sentences of a response say it, or ``None``.
 
-    Heard are a yes or no that opens the first sentence, then a sentence that repeats the question as a statement. With
-    a negation, the opposite of one of its words or the sides of a comparison changed, it is a no.
+    Heard are a yes or no that opens the first sentence and is not contradicted by it, then a sentence that repeats the
+    question as a statement. With a negation, the opposite of one of its words or the sides of a comparison changed, it
+    is a no.
 
     Args:
         said: The response's sentences.
@@ -53,17 +54,23 @@ def affirmed(said: Sequence[str], question: str, enough: float = 0.7) -> str | N
     >>> affirmed(["It is blue."], "Is Cyan the minimum?") is None
     True
     """
-    if opened := (OPENED.match(said[0]) if said else None):
-        return opened[1].casefold()
     about = content(asked(question))
+    if opened := (OPENED.match(said[0]) if said else None):
+        restated = _restated(said[0][opened.end() :], question, about, enough)
+        return None if restated not in (None, opened[1].casefold()) else opened[1].casefold()
     marked = [sentence for sentence in reversed(said) if THEREFORE.search(sentence)]
     for sentence in (*marked, *said):
-        words = content(sentence)
-        opposed = any((a, b) in OPPOSITE for a in about - words for b in words - about)
-        if about and len(about & words) + opposed >= enough * len(about) and not _unsure(sentence):
-            turned = (opposed, _negated(sentence, question), _swapped(sentence, question))
-            return "no" if any(turned) else "yes"
+        if found := _restated(sentence, question, about, enough):
+            return found
     return None
+
+
+def _restated(sentence: str, question: str, about: frozenset[str], enough: float) -> str | None:
+    words = content(sentence)
+    opposed = any((a, b) in OPPOSITE for a in about - words for b in words - about)
+    if not about or len(about & words) + opposed < enough * len(about) or _unsure(sentence):
+        return None
+    return "no" if opposed or _negated(sentence, question) or _swapped(sentence, question) else "yes"
 
 
 def _unsure(sentence: str) -> bool:
@@ -79,4 +86,5 @@ def _swapped(sentence: str, question: str) -> bool:
     if " than " not in sentence or " than " not in question:
         return False
     (a, b), (c, d) = ([content(side) for side in text.split(" than ", 1)] for text in (asked(question), sentence))
-    return len(a & d - b) + len(b & c - a) > len(a & c - b) + len(b & d - a)
+    left, right, first, second = a - b, b - a, c - d, d - c
+    return len(left & second) * len(right & first) > len(left & first) * len(right & second)

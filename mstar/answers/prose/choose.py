@@ -8,8 +8,9 @@ from functools import lru_cache
 
 from mstar.answers.extract import UNDECIDED
 from mstar.answers.kinds.choices import option_words
+from mstar.answers.kinds.mentions import mentioned
 from mstar.answers.kinds.quantity import quantity, same_number
-from mstar.answers.plain import normalized, plain
+from mstar.answers.plain import plain
 from mstar.answers.prose.affirm import UNSURE, affirmed
 from mstar.answers.prose.conclude import HEDGED, conclusions
 from mstar.answers.prose.said import said_number
@@ -42,7 +43,7 @@ def concluded_choice(text: str, question: str, choices: Sequence[str]) -> str | 
     """
     words = option_words(tuple(choices))
     said = sentences(text)
-    if said and UNDECIDED.search(said[-1]):
+    if UNDECIDED.search(text):
         return None
     if said and LETTERED.match(said[0]) and (found := said_choice(said[0], question, words)):
         return found
@@ -80,33 +81,6 @@ def main_clause(sentence: str) -> str:
     sentence = CLAUSE.sub("", sentence)
     cut = AFTER.search(sentence, 1)
     return sentence[: cut.start()] if cut else sentence
-
-
-def mentioned(sentence: str, words: Sequence[str]) -> list[str]:
-    """The choices whose words stand in a sentence; one that is part of another's words there does not count.
-
-    >>> mentioned("It is quarter past three.", ["quarter", "quarter past", "half"])
-    ['quarter past']
-    """
-    said = normalized(sentence)
-    spans = [
-        (found.start(), found.end(), word) for word in dict.fromkeys(words) for found in _pattern(word).finditer(said)
-    ]
-    outer = [
-        word
-        for start, end, word in spans
-        if not any(s <= start and end <= e and (s, e) != (start, end) for s, e, _ in spans)
-    ]
-    return list(dict.fromkeys(outer))
-
-
-@lru_cache(maxsize=4096)
-def _pattern(word: str) -> re.Pattern[str]:
-    if len(word) == 1 and word.isalpha():  # an article is no choice
-        return re.compile(
-            rf"(?<=\bis )(?:figure |shape |image |cube |letter |option )?\(?{word}\)?(?=$|[.,;])|\({word}\)"
-        )
-    return re.compile(rf"(?<![\w.]){re.escape(word)}(?!\w|\.\d|[°%]?-\d)")
 
 
 def _by_number(sentence: str, question: str, words: Sequence[str]) -> str | None:

@@ -28,6 +28,7 @@ COUNTED_NOUN = re.compile(
     r"\bhow many\s+(?:[\w'-]+\s+){0,3}?([\w'-]+s|people|children|men|women)\b",
     re.IGNORECASE,
 )
+PART_OF = re.compile(r"\b(?:of|among|between)\s+(?:the|these|those|all)\s+$", re.IGNORECASE)
 TIME = re.compile(r"\b(?:which|what) year\b|^when\b|\bin which year", re.IGNORECASE)
 YEAR = re.compile(r"(?:1[5-9]|20)\d\d")
 
@@ -63,6 +64,7 @@ def _beside_noun(sentence: str, question: str) -> str | None:
             for number in NUMBER.finditer(clean)
             if any(stem(word) == thing for word in re.findall(r"[a-z'-]+", clean[number.end() :].casefold())[:4])
             and not OPERAND.match(clean[number.end() :])
+            and not PART_OF.search(clean[: number.start()])
         }
         return found.pop() if len(found) == 1 else None
     known = numbers(question)
@@ -85,8 +87,12 @@ def _main(sentence: str) -> str:
 
 
 def _results(sentence: str) -> list[str]:
-    """The numbers that nothing is calculated with."""
-    return [spoken(number) for number in NUMBER.finditer(sentence) if not OPERAND.match(sentence[number.end() :])]
+    """The numbers that nothing is calculated with, and that are not what something is a part of."""
+    return [
+        spoken(number)
+        for number in NUMBER.finditer(sentence)
+        if not OPERAND.match(sentence[number.end() :]) and not PART_OF.search(sentence[: number.start()])
+    ]
 
 
 def _strong(sentence: str) -> str | None:

@@ -25,7 +25,7 @@ ASIDE = re.compile(r"\(unit[^)]*\)", re.IGNORECASE)
 COMMON = frozenset([
     "a", "an", "and", "answer", "are", "as", "at", "be", "between", "by", "can", "did", "do", "does", "figure",
     "find", "following", "for", "from", "given", "had", "has", "have", "how", "if", "image", "in", "is", "it", "its",
-    "m", "many", "much", "number", "of", "on", "or", "picture", "please", "question", "s", "shown", "shows", "t",
+    "m", "many", "may", "much", "number", "of", "on", "or", "picture", "please", "question", "s", "shown", "shows", "t",
     "that", "the", "their", "them", "then", "there", "these", "they", "this", "those", "to", "value", "was", "were",
     "what", "which", "will", "with", "would", "you",
 ])
