@@ -26,8 +26,8 @@ FILLER = re.compile(
     r"|just|actually|approximately|about|around)\b,?\s+)+(?=\S)",
     re.IGNORECASE,
 )
-SENTENCE_END = re.compile(r"(?<!\bSt)(?<!\bMr)(?<!\bDr)\.\**\s+(?=[A-Z])")
-BOX_TAG = re.compile(r"<\|begin_of_box\|>(.*?)<\|end_of_box\|>|<answer>(.*?)</answer>", re.DOTALL)
+SENTENCE_END = re.compile(r"(?<!\bSt)(?<!\bMr)(?<!\bDr)\.\**\s+(?=[A-Z])|。")
+TAGS = (("<|begin_of_box|>", "<|end_of_box|>"), ("<answer>", "</answer>"))
 
 
 def extract_answer(text: str) -> str | None:
@@ -54,37 +54,49 @@ def extract_answer(text: str) -> str | None:
         return boxed.strip() or None
     if len(marked) > 1:
         return marked[-1].strip() or None
-    return _tagged(text) if "<" in text and BOX_TAG.search(text) else _stated(text)
+    tagged = _tagged(text) if "<" in text else None
+    return _stated(text) if tagged is None else tagged or None
 
 
 def _tagged(text: str) -> str | None:
-    *_, last = BOX_TAG.finditer(text)
-    return (last[1] or last[2] or "").strip() or None
+    """What stands in the last pair of tags around an answer."""
+    for opening, closing in TAGS:
+        end = text.rfind(closing)
+        start = text.rfind(opening, 0, max(end, 0))
+        if start >= 0:
+            return text[start + len(opening) : end].strip()
+    return None
 
 
 def stated(text: str) -> list[str]:
-    """Everything that a text calls its answer, in order; empty where a statement breaks off.
+    """Everything that a text calls its answer and does not take back, in order; empty where a statement breaks off.
 
     >>> stated("The answer is 3. No, the correct option is therefore (B).")
     ['3', '(B)']
     """
-    found = [one for one in STATED.finditer(text) if not UNDECIDED.search(text, one.end())]
+    found = [*STATED.finditer(text)]
     starts = [*(later.start() for later in found[1:]), len(text)]
-    return [_phrase(one[1], text[one.end() : starts[i]]) for i, one in enumerate(found)]
+    phrases = (_phrase(text, one.end(), starts[i], one[1] == ":") for i, one in enumerate(found))
+    doubt = max((doubted.start() for doubted in UNDECIDED.finditer(text)), default=-1)
+    return [phrase for phrase, end in phrases if end > doubt]
 
 
 def _stated(text: str) -> str | None:
     last = None
     for last in STATED.finditer(text):  # noqa: B007 (the last one is wanted)
         pass
-    if last is None or UNDECIDED.search(text, last.end()):
+    if last is None:
         return None
-    return _phrase(last[1], text[last.end() :]) or None
+    phrase, end = _phrase(text, last.end(), len(text), last[1] == ":")
+    return None if UNDECIDED.search(text, end) else phrase or None
 
 
-def _phrase(verb: str | None, rest: str) -> str:
-    line = rest.split("\n", 1)[0]
-    answer = line if verb == ":" else SENTENCE_END.split(line)[0].split("。")[0]
-    answer = answer.strip()
+def _phrase(text: str, start: int, end: int, line: bool) -> tuple[str, int]:
+    """What is stated from ``start`` to the end of its line or sentence, and where that is."""
+    newline = text.find("\n", start, end)
+    end = newline if newline >= 0 else end
+    if not line and (stop := SENTENCE_END.search(text, start, end)):
+        end = stop.start()
+    answer = text[start:end].strip()
     filler = FILLER.match(answer)
-    return (answer[filler.end() :] if filler else answer).strip().removesuffix(".").strip()
+    return (answer[filler.end() :] if filler else answer).strip().removesuffix(".").strip(), end

@@ -15,11 +15,10 @@ from mstar.answers.kinds.choices import choice, option_words
 from mstar.answers.kinds.edit import nearest
 from mstar.answers.kinds.mentions import mentioned
 from mstar.answers.kinds.quantity import quantity
-from mstar.answers.plain import yes_or_no
 from mstar.answers.prose.choose import concluded_choice, own_words, said_choice
 from mstar.answers.prose.conclude import concluded_number, conclusions
 from mstar.answers.prose.said import said_number
-from mstar.answers.prose.sentences import content, sentences
+from mstar.answers.prose.sentences import content, first_turn, sentences
 from mstar.answers.prose.spoken import numbers
 from mstar.answers.reference import Reference, reference
 from mstar.answers.verify import Judgement
@@ -144,7 +143,7 @@ class MathVista:
         if prompt.answer is None or not prompt.answer.strip():
             return Judgement("unscorable", None, "the prompt has no reference answer")
         right = reference(prompt)
-        found = self.extract(text, prompt.question, right)
+        found = self.extract(first_turn(text), prompt.question, right)
         if found is None:
             return Judgement("wrong", None, "no answer")
         if found == right.answer:
@@ -163,13 +162,13 @@ class MathVista:
 
 
 def _opened(text: str, words: Sequence[str], choices: Sequence[str]) -> str | None:
-    """The letter a response opens with, unless a yes or no stands behind it."""
+    """The letter a response opens with or, if it is not in brackets, the choice that is named behind it."""
     opened = OPENING.match(text)
     if opened is None:
         return None
-    said = yes_or_no(opened[3])
-    if said in words:
-        return _own(said, words, choices)
+    named = [] if opened[1] else mentioned(re.split(r"[.!?]\s", opened[3])[0], words)
+    if len(named) == 1 and ord(opened[2]) - ord("A") < len(words):
+        return _own(named[0], words, choices)
     return _lettered(f"({opened[1] or opened[2]})", choices)
 
 

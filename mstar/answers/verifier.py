@@ -7,9 +7,11 @@ from typing import Protocol
 
 from mstar.answers.extract import extract_answer
 from mstar.answers.kinds.choices import choice
+from mstar.answers.prose.affirm import OPENED
 from mstar.answers.prose.choose import concluded_choice
 from mstar.answers.prose.conclude import concluded_number
 from mstar.answers.prose.leading import leading_number
+from mstar.answers.prose.sentences import first_turn
 from mstar.answers.reference import reference
 from mstar.answers.verify import Judgement, judge
 from mstar.types import Prompt
@@ -40,7 +42,7 @@ class Strict:
 
     def __call__(self, text: str, prompt: Prompt, /) -> Judgement:
         """Judge a response."""
-        return judge(strict_answer(text, prompt), prompt)
+        return judge(strict_answer(first_turn(text), prompt), prompt)
 
 
 def strict_answer(text: str, prompt: Prompt) -> str | None:
@@ -55,7 +57,7 @@ def strict_answer(text: str, prompt: Prompt) -> str | None:
         if stated is not None:
             return stated
         for part in (text.strip(), text.strip().split("\n", 1)[0]):
-            if choice(part, right.choices):
+            if choice(part, right.choices) and not OPENED.match(part):  # what follows a yes may contradict it
                 return part
         return None if OPENING.match(text) else concluded_choice(text, prompt.question, right.choices)
     if right.kind in ("integer", "float") and (stated is None or leading_number(stated) is None):

@@ -11,7 +11,7 @@ from mstar.answers.kinds.choices import option_words
 from mstar.answers.kinds.mentions import mentioned
 from mstar.answers.kinds.quantity import quantity, same_number
 from mstar.answers.plain import plain
-from mstar.answers.prose.affirm import UNSURE, affirmed
+from mstar.answers.prose.affirm import OPENED, UNSURE, affirmed
 from mstar.answers.prose.conclude import HEDGED, conclusions
 from mstar.answers.prose.said import said_number
 from mstar.answers.prose.sentences import content, sentences
@@ -47,8 +47,10 @@ def concluded_choice(text: str, question: str, choices: Sequence[str]) -> str | 
         return None
     if said and LETTERED.match(said[0]) and (found := said_choice(said[0], question, words)):
         return found
-    if {"yes", "no"} == set(words) and (found := affirmed(said, question)):
-        return found
+    if {"yes", "no"} == set(words) and said:
+        found = affirmed(said, question)
+        if found or OPENED.match(said[0]):  # a yes that its own sentence contradicts is none
+            return found
     for sentence in conclusions(said, question):
         if found := said_choice(sentence, question, words):
             return found

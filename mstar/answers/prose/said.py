@@ -101,7 +101,7 @@ def _strong(sentence: str) -> str | None:
     equals: list[str] = []
     for number in NUMBER.finditer(sentence):
         said = STRONG.search(sentence[: number.start()])
-        if said and not OPERAND.match(sentence[number.end() :]):
+        if said and not PART_OF.search(sentence[: number.start()]) and not OPERAND.match(sentence[number.end() :]):
             (equals if said["verb"] in "=≈" else verbs).append(spoken(number))
     if len(set(verbs)) == 1:
         return verbs[0]

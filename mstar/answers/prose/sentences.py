@@ -20,6 +20,12 @@ THEREFORE = re.compile(
     r"\b(?:therefore|thus|hence|so|in conclusion|in summary|finally|in total|we get|(?:the )?answer)\b|^=|∴|所以|因此",
     re.IGNORECASE,
 )
+LONGEST = 2_000
+"""Characters of a sentence; a longer one is a degenerate response, and reading it would take its length squared."""
+MOST = 200
+"""Sentences that are read of one response: the first quarter of them, and the last ones."""
+SAYING = re.compile(r"[^\W_]|_{2}|[=≈]")
+TURN = re.compile(r"(?<=\S)\n\s*(?:#+\s*)?(?:Human|User|Question|Q|Instruction)\s*:")
 ASIDE = re.compile(r"\(unit[^)]*\)", re.IGNORECASE)
 # fmt: off
 COMMON = frozenset([
@@ -33,7 +39,7 @@ COMMON = frozenset([
 
 
 def sentences(text: str) -> list[str]:
-    """Split a response into sentences and lines; courtesies, tables and drawings are left out.
+    """Split a response into sentences and lines; courtesies, tables, drawings and endless ones are left out.
 
     >>> sentences("Sure, I can help. There are 3 dots. So 3 remain.\\nI hope this helps!")
     ['There are 3 dots.', 'So 3 remain.']
@@ -41,7 +47,18 @@ def sentences(text: str) -> list[str]:
     if "|" in text or "```" in text or "[asy]" in text:
         text = DRAWN.sub("\n", text)
     text = COLON.sub(": ", text)
-    return [said.strip() for said in END.split(text) if said.strip() and not POLITE.match(said)]
+    parts = [part for part in END.split(text) if SAYING.search(part)]
+    kept = parts if len(parts) <= MOST else parts[: MOST // 4] + parts[-3 * MOST // 4 :]
+    return [said.strip() for said in kept if len(said) <= LONGEST and not POLITE.match(said)]
+
+
+def first_turn(text: str) -> str:
+    """A response up to where it starts to write the other side of the conversation too.
+
+    >>> first_turn("B\\nHuman: What is next?")
+    'B'
+    """
+    return TURN.split(text, maxsplit=1)[0] if ":" in text else text
 
 
 def content(text: str) -> frozenset[str]:
