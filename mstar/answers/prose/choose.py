@@ -17,7 +17,7 @@ from mstar.answers.prose.said import said_number
 from mstar.answers.prose.sentences import content, sentences
 
 LETTERED = re.compile(
-    r"\(([A-Za-z])\)|\b(?:[Oo]ption|[Cc]hoice)\s+\**\(?([A-Z])\b|选项?\s*[是为]?\s*([A-F])\b"
+    r"\(([A-Za-z])\)|\b(?:[Oo]ption|[Cc]hoice)\s+\**\(?([A-Z])\b|选项?\s*[是为]?\s*([A-F])(?![A-Za-z])"
     r"|^\**([A-Z])(?:[.)]\s|\**\s+is\s+(?:the\s+)?(?:correct|right|answer))"
 )
 CLAUSE = re.compile(
