@@ -13,16 +13,23 @@ FULL_WIDTH = {
     0x3002: ".",
     0x3001: ",",
 }
-BRACED = r"\{((?:[^{}]|\{[^{}]*\})*)\}"
+WORDS = re.compile(
+    r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathit|mbox|boldsymbol)\s{0,9}\{((?:[^{}]|\{[^{}]{0,999}\}){0,999})\}"
+)
+FRACTION = r"\\[dtc]?frac\s{0,3}\{\s{0,3}(-?\d{1,60})\s{0,3}\}\s{0,3}\{\s{0,3}(\d{1,60})\s{0,3}\}"
+NESTED = 3
+"""Times that ``\\text`` and its like are taken off, the outermost first: deeper ones stay."""
 MARKS = (
-    (re.compile(r"\^?\s*\{?\s*\\circ\b\s*\}?|\\degree\b|\\textdegree\b"), "°"),
+    (re.compile(r"\^?\s{0,3}\{?\s{0,3}\\circ\b\s{0,3}\}?|\\degree\b|\\textdegree\b"), "°"),
     (re.compile(r"\\(?:left|right|big|Big|displaystyle|limits|quad|qquad)(?![a-zA-Z])"), ""),
     (re.compile(r"\\(?:[()\[\],;:! ]|\\)|~|\*\*|`|(?<!\w)\*(?=\S)|(?<=\S)\*(?!\w)|\\?\$"), " "),
-    (re.compile(rf"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathit|mbox|boldsymbol)\s*{BRACED}"), r"\1"),
-    (re.compile(r"\\[dtc]?frac\s*(\d)\s*(\d)(?!\d)"), r"\1/\2"),
-    (re.compile(r"(?<=\d)\s*\\[dtc]?frac\s*\{\s*(\d+)\s*\}\s*\{\s*(\d+)\s*\}"), r" \1/\2"),
-    (re.compile(r"\\[dtc]?frac\s*\{\s*(-?\d+)\s*\}\s*\{\s*(\d+)\s*\}"), r"\1/\2"),
-    (re.compile(r"(?:\\sqrt|√)\s*\{\s*(\w+)\s*\}|\\sqrt\s*(\w)"), r"√\1\2"),
+    (re.compile(r"\\[dtc]?frac\s{0,3}(\d)\s{0,3}(\d)(?!\d)"), r"\1/\2"),
+    (
+        re.compile(r"(?<=\d)\s{0,3}\\[dtc]?frac\s{0,3}\{\s{0,3}(\d{1,60})\s{0,3}\}\s{0,3}\{\s{0,3}(\d{1,60})\s{0,3}\}"),
+        r" \1/\2",
+    ),
+    (re.compile(r"\\[dtc]?frac\s{0,3}\{\s{0,3}(-?\d{1,60})\s{0,3}\}\s{0,3}\{\s{0,3}(\d{1,60})\s{0,3}\}"), r"\1/\2"),
+    (re.compile(r"(?:\\sqrt|√)\s{0,3}\{\s{0,3}(\w{1,60})\s{0,3}\}|\\sqrt\s{0,3}(\w)"), r"√\1\2"),
     (re.compile(r"\\(?:times|cdot)(?![a-zA-Z])"), "×"),
     (re.compile(r"\\pi(?![a-zA-Z])"), "π"),
     (re.compile(r"\\(?:approx|simeq)(?![a-zA-Z])"), "≈"),
@@ -42,6 +49,8 @@ def plain(text: str) -> str:
     if not DRESSED.search(text):
         return text.strip()
     text = text.translate(FULL_WIDTH)
+    for _ in range(NESTED):
+        text = WORDS.sub(r"\1", text)
     for mark, instead in MARKS:
         text = mark.sub(instead, text)
     return text.strip()
