@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import selectors
+import signal
 import subprocess
 import sys
 import threading
@@ -84,6 +85,7 @@ class _Worker:
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
         )
         self.seconds = seconds
+        self.megabytes = megabytes
         self.parent = os.getpid()
         weakref.finalize(self, _end, self.process)
         if self._read(start_seconds) != b"ready\n":
@@ -106,18 +108,24 @@ class _Worker:
             WorkerError: If there is none.
         """
         assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps(question).encode() + b"\n")
-        self.process.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):  # it died in between: nothing is read below
+            self.process.stdin.write(json.dumps(question).encode() + b"\n")
+            self.process.stdin.flush()
         line = self._read(wall_seconds)
         if not line.endswith(b"\n"):
-            raise WorkerError(
-                f"comparing {question[1][:80]!r} with {question[0][:80]!r} took more than {self.seconds} s"
-            )
+            raise WorkerError(f"comparing {question[1][:80]!r} with {question[0][:80]!r} {self._why()}")
         return json.loads(line)
 
     def kill(self) -> None:
         """End it at once."""
         _end(self.process)
+
+    def _why(self) -> str:
+        """Why there is no answer: its time is up on this side or the kernel's, or it died of something else."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            if self.process.wait(timeout=0.2) != -signal.SIGPROF:
+                return f"ended its worker, most likely for want of memory ({self.megabytes} MiB are allowed)"
+        return f"took more than {self.seconds} s"
 
     def _read(self, wall_seconds: float) -> bytes:
         assert self.process.stdout is not None
