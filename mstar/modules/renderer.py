@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, ProcessorMixin
 
+from mstar.modules.tree import Inputs as Inputs
+from mstar.modules.tree import Tree
 from mstar.types import Prompt
 
-Inputs = dict[str, Tensor]
 IGNORED = -100  # the label of positions that are not trained
 
 
@@ -97,6 +98,35 @@ class Renderer:
                 out[name][i, : len(row)] = row
                 labels[i, len(row) - len(tokens) : len(row)] = torch.tensor(tokens)
         return {**out, "labels": labels}
+
+    def rows(self, prompts: Sequence[Prompt], trees: Sequence[Tree]) -> Inputs:
+        """Encode prompts, each once, with a tree of response tokens behind it; right-padded.
+
+        Args:
+            prompts: B prompts.
+            trees: What follows each.
+
+        Returns:
+            The model's inputs with ``input_ids`` and ``attention_mask`` ``(B, T)``, ``ends`` ``(B, T)``: the position
+            behind each token's last descendant, 0 on padding; and ``prompt_lengths`` ``(B,)``.
+        """
+        inputs = self._process(prompts)
+        real = inputs["attention_mask"].bool()
+        size = inputs["input_ids"].shape
+        lengths = real.sum(1)  # (B,)
+        totals = [int(n) + len(tree.tokens) for n, tree in zip(lengths, trees, strict=True)]
+        out = {k: v for k, v in inputs.items() if v.shape != size}
+        for name in inputs.keys() - out.keys():
+            pad = self.tokenizer.pad_token_id if name == "input_ids" else 0
+            out[name] = torch.full((size[0], max(totals)), pad, dtype=inputs[name].dtype)
+            for i, tree in enumerate(trees):
+                out[name][i, : lengths[i]] = inputs[name][i][real[i]]
+                out[name][i, lengths[i] : totals[i]] = _tail(name, tree.tokens, inputs[name].dtype)
+        ends = torch.zeros(size[0], max(totals), dtype=torch.long)
+        for i, tree in enumerate(trees):
+            ends[i, : lengths[i]] = totals[i]
+            ends[i, lengths[i] : totals[i]] = torch.tensor(tree.ends, dtype=torch.long) + lengths[i]
+        return {**out, "ends": ends, "prompt_lengths": lengths}
 
     def response_tokens(self, text: str) -> tuple[int, ...]:
         """Tokens of a written response, end token included."""
