@@ -13,7 +13,7 @@ from mstar.modules.policy import PolicyModule
 from mstar.modules.renderer import placeholders
 from mstar.objectives.objective import token_logprobs
 from mstar.rollout import GenerateEngine, NativeEngine, RolloutEngine
-from mstar.rollout.engine import draw
+from mstar.rollout.draw import draw
 from mstar.types import Group, Prompt, Request, Sampling
 from tests.policies import policy
 
