@@ -32,7 +32,9 @@ class SlotAttention:
 
     def __init__(self, slots: Slots, prompts: SharedPrompts | None, model: PreTrainedModel) -> None:
         self.slots, self.prompts = slots, prompts
-        self.configs = list({id(m.config): m.config for m in model.modules() if is_language_attention(m)}.values())
+        self.configs: list[Any] = list(
+            {id(m.config): m.config for m in model.modules() if is_language_attention(m)}.values()
+        )
         self.parts: list[tuple[slice, int, int, Tensor, Tensor | None]] = []
 
     def prepare(self, order: Sequence[int], owners: Sequence[int]) -> None:
@@ -123,7 +125,7 @@ class SlotAttention:
 
     def _with_prompt(self, layer: int, query: Tensor, out: Tensor, mass: Tensor, scaling: float | None) -> Tensor:
         assert self.prompts is not None
-        rows, shared, each, size = query.shape
+        _rows, shared, each, size = query.shape
         grouped = query.index_select(0, self.gather).view(self.groups, self.widest, shared, each, size)
         grouped = grouped.transpose(1, 2).reshape(self.groups, shared, self.widest * each, size)
         keys, values = self.prompts.keys[layer], self.prompts.values[layer]

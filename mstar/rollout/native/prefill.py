@@ -73,8 +73,9 @@ def prefill(policy: Policy, inputs: Inputs, prefixes: Sequence[Sequence[tuple[in
         use_cache=True,
         logits_to_keep=torch.tensor(asked, device=model.device),
     ).logits  # (B, asked, V)
-    keys = torch.stack([layer.keys for layer in cache.layers])  # (layers, B, heads, T, size)
-    values = torch.stack([layer.values for layer in cache.layers])
+    layers: list[Any] = cache.layers
+    keys = torch.stack([layer.keys for layer in layers])  # (layers, B, heads, T, size)
+    values = torch.stack([layer.values for layer in layers])
     filled = []
     for row, length in enumerate(lengths):
         beginnings = tuple(

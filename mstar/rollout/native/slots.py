@@ -1,4 +1,4 @@
-"""The keys and values of live responses, written in place: a slot a response, moved as it grows, reused when it ends."""
+"""The keys and values of live responses, written in place: a slot each, moved as it grows, reused when it ends."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ class Writing(CacheLayerMixin):
     is_compileable = False
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.is_initialized = True
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
