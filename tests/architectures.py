@@ -100,7 +100,7 @@ def qwen2_5_vl(seed: int = 0) -> Built:
 ARCHITECTURES: dict[str, Callable[..., Built]] = {"llava": llava, "idefics3": idefics3, "qwen2_5_vl": qwen2_5_vl}
 SIZES = {  # width × height of the pictures a prompt may have
     "llava": [(32, 32)],
-    "idefics3": [(32, 32), (96, 64), (64, 96)],
+    "idefics3": [(96, 64), (64, 64), (96, 24)],
     "qwen2_5_vl": [(32, 32), (64, 48), (80, 16)],
 }
 
