@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from mstar.demo.scenes import DigitScenes
+from mstar.modules.logprobs import response_logprobs
 from mstar.modules.policy import PolicyModule
 from mstar.modules.renderer import placeholders
-from mstar.objectives.objective import token_logprobs
 from mstar.rollout import GenerateEngine, NativeEngine, RolloutEngine
 from mstar.rollout.engine import draw
 from mstar.types import Group, Prompt, Request, Sampling
@@ -81,9 +81,8 @@ def test_recorded_logprobs_are_those_of_a_plain_forward(module: PolicyModule, pr
     for group in groups.values():
         for rollout in group:
             with module.inference() as ready:
-                batch = ready.renderer.supervise([group.prompt], [rollout.tokens])
-                logprobs, mask = token_logprobs(ready.model, batch)
-            assert rollout.logprobs == pytest.approx(logprobs[mask].tolist(), abs=1e-4)
+                found = response_logprobs(ready.model, ready.renderer, [(group.prompt, rollout.tokens)])
+            assert rollout.logprobs == pytest.approx(found[0], abs=1e-4)
 
 
 def test_placeholders_are_never_sampled(module: PolicyModule, prompts: list[Prompt]) -> None:
