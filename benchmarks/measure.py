@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import resource
 import statistics
 import threading
@@ -44,6 +45,7 @@ def peak_memory(run: Callable[[], Any]) -> float:
     def now() -> float:
         return int(pages.read_text().split()[1]) * resource.getpagesize() / 1e6
 
+    ctypes.CDLL(None).malloc_trim(0)  # what earlier runs freed is not to be used again unseen
     before = peak = now()
     done = threading.Event()
 

@@ -1,7 +1,7 @@
 """Step rewards of a prompt's 16 responses: all in one row, against a padded row a response and a forward a step.
 
-``python -m benchmarks.scoring``: three minutes on one thread. The model is ``mid`` of ``benchmarks.models`` with a scalar
-head; 256 image tokens, about 60 of text. The last line is JSON; ``ratio`` is against padded rows.
+``python -m benchmarks.scoring``: three minutes on one thread. The model is ``mid`` of ``benchmarks.models``; a scalar
+head, 256 image tokens, about 60 of text. The last line is JSON; ``ratio`` is against padded rows.
 """
 
 from __future__ import annotations
