@@ -24,7 +24,13 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # vLLM's own, at import
 os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
 os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
 
-OPTIONS = {"dtype": "float32", "enforce_eager": True, "max_model_len": 256, "max_num_seqs": 64, "kv_cache_memory_bytes": 2**28}
+OPTIONS = {
+    "dtype": "float32",
+    "enforce_eager": True,
+    "max_model_len": 256,
+    "max_num_seqs": 64,
+    "kv_cache_memory_bytes": 2**28,
+}
 GREEDY = Sampling(num_responses=1, temperature=0, max_new_tokens=24)
 
 

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
 import torch.distributed
 
-LAUNCHER = ("RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")
-RENDEZVOUS = ("MASTER_ADDR", "MASTER_PORT")
+LAUNCHER = {
+    "RANK",
+    "LOCAL_RANK",
+    "NODE_RANK",
+    "GROUP_RANK",
+    "WORLD_SIZE",
+    "LOCAL_WORLD_SIZE",
+    "MASTER_ADDR",
+    "MASTER_PORT",
+}
 GPUS = "CUDA_VISIBLE_DEVICES"
 
 
@@ -45,21 +53,32 @@ def surroundings(devices: Sequence[int]) -> Iterator[None]:
     Raises:
         ValueError: If fewer GPUs are visible than ``devices`` names.
     """
-    names = [n for n in os.environ if n in (*LAUNCHER, *RENDEZVOUS) or n.startswith("TORCHELASTIC_")]
-    before = {name: os.environ.pop(name) for name in names}
-    if devices:
-        visible = os.environ.get(GPUS, "")
-        known = visible.split(",") if visible else [str(i) for i in range(max(devices) + 1)]
-        if max(devices) >= len(known):
-            raise ValueError(
-                f"vLLM needs GPU {max(devices)} by engine.tensor_parallel and engine.data_parallel, but {GPUS} is "
-                f"{visible}. Lower them, or make more GPUs visible."
-            )
-        before[GPUS] = visible
-        os.environ[GPUS] = ",".join(known[i] for i in devices)
+    hidden = {name: None for name in os.environ if name in LAUNCHER or name.startswith("TORCHELASTIC_")}
+    wanted: dict[str, str | None] = {**hidden, **_visible(devices)}
+    before = {name: os.environ.get(name) for name in wanted}
+    _set(wanted)
     try:
         yield
     finally:
-        if before.get(GPUS) == "":
-            del os.environ[GPUS], before[GPUS]
-        os.environ.update(before)
+        _set(before)
+
+
+def _visible(devices: Sequence[int]) -> dict[str, str]:
+    if not devices:
+        return {}
+    visible = os.environ.get(GPUS, "")
+    known = visible.split(",") if visible else [str(i) for i in range(max(devices) + 1)]
+    if max(devices) >= len(known):
+        raise ValueError(
+            f"vLLM needs GPU {max(devices)} by engine.tensor_parallel and engine.data_parallel, but {GPUS} is "
+            f"{visible}. Lower them, or make more GPUs visible."
+        )
+    return {GPUS: ",".join(known[i] for i in devices)}
+
+
+def _set(values: Mapping[str, str | None]) -> None:
+    for name, value in values.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
