@@ -31,7 +31,7 @@ class FakeVllm:
         self.environments: list[dict[str, str]] = []
         self.requests: list[SimpleNamespace] = []
         self.loads = True  # whether loading in place does anything
-        self.platform = SimpleNamespace(is_sleep_mode_available=lambda: sleeps)
+        self.platform = SimpleNamespace(is_sleep_mode_available=lambda: sleeps, is_cpu=lambda: False)
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Put the modules where imports find them."""

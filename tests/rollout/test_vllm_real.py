@@ -29,6 +29,7 @@ OPTIONS = {
     "enforce_eager": True,
     "max_model_len": 256,
     "max_num_seqs": 64,
+    "max_num_batched_tokens": 256,
     "kv_cache_memory_bytes": 2**28,
 }
 GREEDY = Sampling(num_responses=1, temperature=0, max_new_tokens=24)
@@ -78,6 +79,11 @@ def test_a_response_does_not_depend_on_its_neighbours(vllm: VllmEngine, policy: 
     assert len({tokens for group in together.values() for tokens in [r.tokens for r in group]}) == 30
     other = run(vllm, policy, requests[3:4], sampling, seed=4)
     assert tokens(other) != tokens(alone)
+
+
+def test_more_prompts_than_one_step_takes(vllm: VllmEngine, policy: Policy) -> None:
+    groups = run(vllm, policy, [Request(prompt) for prompt in questions(60)], Sampling(2, max_new_tokens=4))
+    assert len(groups) == 60
 
 
 def test_recorded_logprobs_are_those_of_the_policy(vllm: VllmEngine, policy: Policy) -> None:

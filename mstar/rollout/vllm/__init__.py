@@ -1,4 +1,4 @@
-"""The vLLM engine, an optional extra: the same face as the native one"""
+"""The vLLM engine, an optional extra: the same face as the native one."""
 
 from mstar.rollout.vllm.vllm_engine import VllmEngine
 

@@ -1,4 +1,4 @@
-"""Does vLLM hold the policy's weights? Its log-probabilities of a few responses beside the policy's own"""
+"""Does vLLM hold the policy's weights? Its log-probabilities of a few responses beside the policy's own."""
 
 from __future__ import annotations
 

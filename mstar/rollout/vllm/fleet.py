@@ -1,4 +1,4 @@
-"""The replicas, and the promise that they hold the policy's weights before they sample"""
+"""The replicas, and the promise that they hold the policy's weights before they sample."""
 
 from __future__ import annotations
 

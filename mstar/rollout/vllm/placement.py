@@ -1,4 +1,4 @@
-"""Which GPUs a vLLM engine gets, and the environment it is started in"""
+"""Which GPUs a vLLM engine gets, and the environment it is started in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One vLLM engine: the only file that knows vLLM's names, which move between versions"""
+"""One vLLM engine: the only file that knows vLLM's names, which move between versions."""
 
 from __future__ import annotations
 
@@ -72,20 +72,12 @@ class Replica:
         self._asleep = False
         self.dropped = False  # whether the weights are gone and must be loaded again
         self.num_waiting = 0
-        lora = {"enable_lora": True, "max_loras": 1, "max_lora_rank": next(r for r in LORA_RANKS if r >= rank)}
-        arguments = {
-            "model": str(folder),
-            "tensor_parallel_size": settings.tensor_parallel,
-            "gpu_memory_utilization": settings.gpu_memory,
-            "enable_prefix_caching": True,  # the n responses of a prompt share its prefill
-            "enable_sleep_mode": self._sleeps,
-            "logprobs_mode": "raw_logprobs",  # before bans and temperature, as an objective needs them
-            "generation_config": "vllm",  # nothing but what Sampling says
-            **(lora if rank else {}),
-            **settings.options,
-        }
+        arguments = {"model": str(folder), "enable_sleep_mode": self._sleeps, **_arguments(settings, rank)}
+        if platform.is_cpu():
+            # A seeded request whose prefill is cut in two ends vLLM's CPU build (0.32: "does not use offset").
+            arguments["enable_chunked_prefill"] = False
         with surroundings(devices):
-            self._llm = vllm.LLM(**arguments)
+            self._llm = vllm.LLM(**{**arguments, **settings.options})
         self._params = vllm.SamplingParams
         self._whole = importlib.import_module("vllm.sampling_params").RequestOutputKind.FINAL_ONLY
         self._lora = importlib.import_module("vllm.lora.request").LoRARequest
@@ -134,6 +126,18 @@ class Replica:
     def close(self) -> None:
         """End its processes and free what they hold."""
         self._llm.llm_engine.engine_core.shutdown()
+
+
+def _arguments(settings: Settings, rank: int) -> dict[str, Any]:
+    lora = {"enable_lora": True, "max_loras": 1, "max_lora_rank": next(r for r in LORA_RANKS if r >= rank)}
+    return {
+        "tensor_parallel_size": settings.tensor_parallel,
+        "gpu_memory_utilization": settings.gpu_memory,
+        "enable_prefix_caching": True,  # the n responses of a prompt share its prefill
+        "logprobs_mode": "raw_logprobs",  # before bans and temperature, as an objective needs them
+        "generation_config": "vllm",  # nothing but what Sampling says
+        **(lora if rank else {}),
+    }
 
 
 def _response(completion: Any) -> Response:

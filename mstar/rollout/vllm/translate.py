@@ -1,4 +1,4 @@
-"""Our requests in vLLM's words, and its responses in ours"""
+"""Our requests in vLLM's words, and its responses in ours."""
 
 from __future__ import annotations
 

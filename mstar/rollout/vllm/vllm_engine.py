@@ -1,4 +1,4 @@
-"""Rollouts by vLLM"""
+"""Rollouts by vLLM."""
 
 from __future__ import annotations
 

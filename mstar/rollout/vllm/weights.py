@@ -1,10 +1,10 @@
-"""The policy as folders that vLLM reads: whole, or its LoRA adapter alone"""
+"""The policy as folders that vLLM reads: whole, or its LoRA adapter alone."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from peft import PeftModel
 from torch import Tensor
@@ -60,8 +60,7 @@ def adapted(policy: Policy) -> bool:
 
 
 def _bare(model: Any) -> PreTrainedModel:
-    bare: PreTrainedModel = model.get_base_model() if isinstance(model, PeftModel) else model
-    return bare
+    return cast(PreTrainedModel, model.get_base_model() if isinstance(model, PeftModel) else model)
 
 
 def _base_state(model: PreTrainedModel) -> Iterator[tuple[str, Tensor]]:
