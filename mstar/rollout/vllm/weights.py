@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
-from peft import PeftModel
 from torch import Tensor
 from torch.distributed.tensor import DTensor
 from transformers import PreTrainedModel
@@ -21,7 +20,7 @@ def save_weights(policy: Policy, folder: Path) -> None:
     Raises:
         ValueError: If the weights are quantised: written back they would be others.
     """
-    model = _bare(policy.model)
+    model: PreTrainedModel = cast(Any, policy.model).get_base_model() if adapted(policy) else policy.model
     if model.config.to_dict().get("quantization_config"):
         raise ValueError(
             "engine.base is not set, and the policy's weights are quantised, which cannot be handed over. Set "
@@ -56,11 +55,9 @@ def save_adapter(policy: Policy, folder: Path) -> int:
 
 def adapted(policy: Policy) -> bool:
     """Whether the policy is a base model with a LoRA adapter."""
+    from peft import PeftModel  # takes seconds to import, and everyone who samples imports this module
+
     return isinstance(policy.model, PeftModel)
-
-
-def _bare(model: Any) -> PreTrainedModel:
-    return cast(PreTrainedModel, model.get_base_model() if isinstance(model, PeftModel) else model)
 
 
 def _base_state(model: PreTrainedModel) -> Iterator[tuple[str, Tensor]]:
