@@ -1,8 +1,8 @@
 """One iteration, sample, score, select and train, against the plain way; and what Lightning adds to a training step.
 
-``python -m benchmarks.iteration``: about ten minutes on one thread, with ``mid`` of ``benchmarks.models``. The plain way
-is ``generate`` a prompt at a time, a padded forward pass a response with the same process reward, and TRL's trainer on
-the same kept responses. Random weights write nothing to be read, so behind sampling every response is replaced by
+``python -m benchmarks.iteration``: about ten minutes on one thread, with ``mid`` of ``benchmarks.models``. The plain
+way is ``generate`` a prompt at a time, a padded forward pass a response with the same process reward, and TRL's trainer
+on the same kept responses. Random weights write nothing to be read, so behind sampling every response is replaced by
 digits of its length. Needs TRL: ``pip install --no-deps trl``. The last line is JSON.
 """
 

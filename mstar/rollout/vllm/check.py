@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mstar.modules.logprobs import response_logprobs
 from mstar.modules.policy import Policy
-from mstar.objectives.objective import token_logprobs
 from mstar.rollout.vllm.replica import Response
 from mstar.types import Request, Sampling
 
@@ -43,11 +43,8 @@ def to_probe(responses: Sequence[Response]) -> Probe:
 
 def own_logprobs(policy: Policy, request: Request, probe: Probe) -> tuple[float, ...]:
     """The policy's log-probabilities of all the probe's tokens, from its own forward, images included."""
-    batch = policy.renderer.supervise([request.prompt] * len(probe.tokens), probe.tokens)
-    model = policy.model
-    placed = {k: v.to(model.device, model.dtype if v.is_floating_point() else v.dtype) for k, v in batch.items()}
-    logprobs, mask = token_logprobs(model, placed)
-    return tuple(logprobs[mask].tolist())
+    rows = response_logprobs(policy.model, policy.renderer, [(request.prompt, row) for row in probe.tokens])
+    return tuple(value for row in rows for value in row)
 
 
 def judge(answers: Sequence[Answer], limit: float, before: Sequence[Answer]) -> str:
