@@ -32,11 +32,11 @@ from benchmarks.models import TEXT, VOCABULARY, lengths
 from mstar.demo.tiny import build_tokenizer
 
 REPEATS = 3
-NUM_PROMPTS, NUM_RESPONSES, PROMPT_TOKENS = 16, 16, 128
+NUM_PROMPTS, NUM_RESPONSES, PROMPT_TOKENS = 32, 16, 128
 
 
 def make(file: Path) -> None:
-    """Write a case: a Llama of four layers of 256, 2,048 words, random weights, and 16 prompts × 16 lengths."""
+    """Write a case: a Llama of four layers of 256, 2,048 words, random weights, and 32 prompts × 16 lengths."""
     tokenizer = build_tokenizer()
     ids = {name: getattr(tokenizer, name) for name in ("pad_token_id", "bos_token_id", "eos_token_id")}
     shape = {key: value for key, value in TEXT["tiny"].items() if key != "model_type"}

@@ -15,6 +15,7 @@ from mstar.modules.renderer import end_tokens, placeholders
 from mstar.rollout.account import Account
 from mstar.rollout.draw import draw, uniforms
 from mstar.rollout.native.attention import SlotAttention
+from mstar.rollout.native.memory import Room
 from mstar.rollout.native.prefill import Beginning, Filled, encode, key_shape, prefill
 from mstar.rollout.native.prompts import SharedPrompts
 from mstar.rollout.native.slots import Slots, writing_cache
@@ -57,21 +58,22 @@ class Start:
 
 
 class Decoder:
-    """Writes responses, ``rows`` at a time.
+    """Writes responses, some rows at a time.
 
     Args:
         policy: Inside ``PolicyModule.inference()``.
         seed: Of the random numbers.
-        rows: Responses written at the same time.
+        room: How much is in memory at the same time.
         logprobs: Record each token's log-probability.
         share: Whether prompts are shared (read once a step for all their rows) or copied into each row's slot.
         account: Where the cost is added.
     """
 
     def __init__(
-        self, policy: Policy, seed: int, rows: int, logprobs: bool, share: bool | None, account: Account
+        self, policy: Policy, seed: int, room: Room, logprobs: bool, share: bool | None, account: Account
     ) -> None:
-        self.policy, self.seed, self.rows, self.logprobs, self.share = policy, seed, rows, logprobs, share
+        self.policy, self.seed, self.room, self.logprobs, self.share = policy, seed, room, logprobs, share
+        self.rows = room.rows
         self.account = account
         self.device = policy.model.device
         self.banned = placeholders(policy.model)
@@ -81,7 +83,7 @@ class Decoder:
         self.filled: dict[int, Filled] = {}
         self.left: dict[int, int] = {}  # responses of each prompt in memory that are not finished
         self.live: dict[int, Start] = {}
-        self.free = list(range(rows - 1, -1, -1))
+        self.free = list(range(self.rows - 1, -1, -1))
         self.slots: Slots | None = None
         self.prompts: SharedPrompts | None = None
 
@@ -95,11 +97,16 @@ class Decoder:
         longest = max(len(job.request.prefix) + job.sampling.max_new_tokens for jobs in work for job in jobs)
         self._make_state(max(job.sampling.max_new_tokens for jobs in work for job in jobs))
         while waiting or self.starts or self.live:
-            while waiting and len(self.starts) < len(self.free):
+            while waiting and len(self.starts) < len(self.free) and self._room_for_prompts():
                 self._prefill(waiting, longest)
             yield from self._admit()
             if self.live:
                 yield from self._step()
+
+    def _room_for_prompts(self) -> bool:
+        """Whether another prompt may be computed; always if nothing else is to be done."""
+        idle = not self.starts and not self.live
+        return idle or self.prompts is None or self.prompts.used_bytes < self.room.prompt_bytes
 
     def _make_state(self, width: int) -> None:
         rows, device = self.rows, self.device

@@ -12,7 +12,7 @@ from mstar.modules.tree import shares
 from mstar.rollout.account import Account
 from mstar.rollout.native.decoder import Decoder, Job, Written
 from mstar.rollout.native.grouped import Grouped
-from mstar.rollout.native.memory import is_out_of_memory, rows_that_fit
+from mstar.rollout.native.memory import is_out_of_memory, room
 from mstar.types import Group, Request, Rollout, Sampling
 
 log = logging.getLogger(__name__)
@@ -62,9 +62,9 @@ class NativeEngine:
             yield from Grouped(self.rows or 256, self.logprobs, self.account).generate(policy, requests, sampling, seed)
             return
         groups = Finished(policy, requests, sampling)
-        rows = self.rows or rows_that_fit(policy.model, groups.longest, self.memory)
+        fits = room(policy.model, groups.longest, self.memory, self.rows)
         while True:
-            decoder = Decoder(policy, seed, rows, self.logprobs, self.share, self.account)
+            decoder = Decoder(policy, seed, fits, self.logprobs, self.share, self.account)
             try:
                 for written in decoder.run(groups.missing()):
                     if (group := groups.add(written)) is not None:
@@ -73,13 +73,13 @@ class NativeEngine:
             except RuntimeError as error:
                 if not is_out_of_memory(error):
                     raise
-                if rows == 1:
+                if fits.rows == 1:
                     raise RuntimeError(
                         "Out of memory with a single response in work: lower data.sampling.max_new_tokens "
                         f"({sampling.max_new_tokens}) or the images' max_pixels. Finished groups are kept."
                     ) from error
-                rows = rows // 2
-                log.warning("Out of memory: going on with %d rows at a time.", rows)
+                fits = fits.halved()
+                log.warning("Out of memory: going on with %d rows at a time.", fits.rows)
             del decoder
             torch.cuda.empty_cache()
 

@@ -1,7 +1,8 @@
-"""How many responses fit into memory at the same time."""
+"""How many responses and prompts fit into memory at the same time."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import psutil
@@ -11,17 +12,34 @@ from transformers import PreTrainedModel
 MOST_ROWS = {"cpu": 256, "cuda": 512}  # more are no faster
 
 
-def rows_that_fit(model: PreTrainedModel, tokens: int, share: float) -> int:
-    """Rows whose keys, values and logits fit into a share of the free memory.
+@dataclass(frozen=True)
+class Room:
+    """What may be in memory at the same time."""
+
+    rows: int
+    """Responses."""
+    prompt_bytes: int
+    """Keys and values of the prompts they share; no further prompt is computed above it."""
+
+    def halved(self) -> Room:
+        """Half of it, for when memory ran out all the same."""
+        return Room(max(1, self.rows // 2), self.prompt_bytes // 2)
+
+
+def room(model: PreTrainedModel, tokens: int, share: float, rows: int | None = None) -> Room:
+    """As many rows as pay and fit into two thirds of a share of the free memory; the rest is for prompts.
 
     Args:
         model: The policy.
         tokens: Longest response, in tokens.
         share: Of the memory that is free now, in (0, 1].
+        rows: If they are given, prompts get what these leave, at least a third.
     """
+    budget = int(free_memory(model.device) * share)
+    each = bytes_per_row(model, tokens)
     most = MOST_ROWS.get(model.device.type, MOST_ROWS["cpu"])
-    fitting = int(free_memory(model.device) * share) // bytes_per_row(model, tokens)
-    return int(max(1, min(most, fitting)))
+    taken = rows or max(1, min(most, budget * 2 // 3 // each))
+    return Room(taken, max(budget // 3, budget - taken * each))
 
 
 def bytes_per_row(model: PreTrainedModel, tokens: int) -> int:

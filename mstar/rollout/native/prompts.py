@@ -47,6 +47,11 @@ class SharedPrompts:
         mask = torch.zeros(beyond.shape, dtype=self.shape.dtype, device=self.shape.device)
         return reach, mask.masked_fill_(beyond, -torch.inf)[:, None, None]
 
+    @property
+    def used_bytes(self) -> int:
+        """Memory that the prompts in it need."""
+        return (sum(self.lengths) - sum(self.lengths[number] for number in self.free)) * self.shape.bytes_per_token
+
     def _reserve(self, length: int) -> None:
         numbers, room = self.keys.shape[1], self.keys.shape[3]
         if not self.free:
