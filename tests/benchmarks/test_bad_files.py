@@ -1,0 +1,155 @@
+"""A bad file is one clear error before anything is sampled: the file, the row, the way out."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pytest
+
+from mstar.benchmarks import (
+    Benchmark,
+    Conversation,
+    InlineChoices,
+    Layout,
+    LetteredColumns,
+    ListedChoices,
+    MathVista,
+    Rows,
+)
+from tests.benchmarks.published import png, tsv
+
+ROW = {
+    "index": 7, "question": "?", "hint": "", "A": "a", "B": "b", "C": "", "D": "", "answer": "A", "l2-category": "x",
+    "image": b64encode(png()).decode(),
+}  # fmt: skip
+LISTED = {"id": "q", "question": "?", "choices": ["a", "b"], "answer": "A", "image": "dot.png"}
+VISTA = {
+    "pid": "1", "question": "?", "choices": ["a", "b"], "unit": None, "precision": None, "answer": "a",
+    "question_type": "multi_choice", "answer_type": "text", "metadata": {"task": "x"}, "image": "dot.png",
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    datasets.disable_progress_bars()
+    yield
+    datasets.enable_progress_bars()
+
+
+def table(folder: Path, *changes: Mapping[str, Any], **settings: Any) -> Benchmark:
+    rows = [{**ROW, "index": i, **change} for i, change in enumerate(changes)]
+    return Benchmark(Rows(tsv(folder / "bench.tsv", rows)), LetteredColumns(), **settings)
+
+
+def records(folder: Path, layout: Layout, *rows: Mapping[str, Any]) -> Benchmark:
+    (folder / "dot.png").write_bytes(png())
+    (folder / "bench.json").write_text(json.dumps(rows))
+    return Benchmark(Rows(str(folder / "bench.json")), layout)
+
+
+def test_a_missing_column_names_those_there_are(tmp_path: Path) -> None:
+    path = tsv(tmp_path / "bench.tsv", [{k: v for k, v in ROW.items() if k != "hint"}])
+    with pytest.raises(
+        ValueError, match=r"bench.tsv has no column 'hint', which LetteredColumns reads as 'context'; its col"
+    ):
+        Benchmark(Rows(path), LetteredColumns())
+    assert len(Benchmark(Rows(path), LetteredColumns(context=None))) == 1
+
+
+def test_an_image_column_that_is_not_there_is_missed_before_sampling(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no column 'decoded_image', which MathVista reads as 'image'"):
+        records(tmp_path, MathVista(), VISTA)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"B": ""}, r"row 1: its choices B, C, D are empty"),
+        ({"B": "", "C": "c"}, r"row 1: its choices B, D are empty"),
+        ({"answer": "C"}, r"row 1: its answer 'C' is the letter of none of its 2 choices"),
+        ({"answer": "dog"}, r"row 1: its answer 'dog' is the letter of none of its 2 choices"),
+    ],
+)
+def test_wrong_choices_name_the_row_and_the_way_out(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=rf"bench.tsv, {message}.*1 of 2 rows .*leave_out: \['1'\]"):
+        table(tmp_path, {}, change)
+    benchmark = table(tmp_path, {}, change, leave_out=["1"])
+    assert list(benchmark.ids()) == ["0"] and benchmark.left_out == {"by id": 1}
+
+
+def test_an_id_that_is_not_the_rows_number_is_named_beside_it(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"row 0 \(id 77\): its answer"):
+        table(tmp_path, {"index": 77, "answer": "D"})
+
+
+@pytest.mark.parametrize(
+    ("layout", "row", "message"),
+    [
+        (ListedChoices(), {**LISTED, "answer": "C"}, "'C' is the letter of none of its 2 choices"),
+        (ListedChoices(), {**LISTED, "choices": "A. a; B. b"}, "is no list; InlineChoices reads choices from a text"),
+        (ListedChoices(indexed=True), {**LISTED, "answer": "2"}, "'2' is the index of none of its 2 choices"),
+        (MathVista("image"), {**VISTA, "answer": "c"}, "its answer 'c' is none of its 2 choices"),
+        (MathVista("image"), {**VISTA, "choices": None}, "it is multi_choice, but has 0 choices"),
+        (InlineChoices("id", kind=None), {**LISTED, "question": "What?"}, 'it has no "Options:" or "Choices:"'),
+        (
+            Conversation(),
+            {"image": "dot.png", "conversations": [{"from": "gpt", "value": "?"}]},
+            "should be human, gpt",
+        ),
+    ],
+)
+def test_a_row_that_is_not_laid_out_so_is_refused(
+    tmp_path: Path, layout: Layout, row: Mapping[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        records(tmp_path, layout, row)
+
+
+def test_an_unreadable_image_names_its_row(tmp_path: Path) -> None:
+    benchmark = table(
+        tmp_path, {}, {"image": b64encode(b"no image" * 20).decode()}, {"image": "?" * 80}, {"image": "9"}
+    )
+    assert len(benchmark[0].images) == 1
+    with pytest.raises(ValueError, match=r"bench.tsv, row 1: an image cannot be read .*fetch it again"):
+        benchmark[1]
+    with pytest.raises(ValueError, match=r"bench.tsv, row 2: an image cannot be read .*should be base64"):
+        benchmark[2]
+    with pytest.raises(ValueError, match=r"bench.tsv, row 3: its image is that of row '9', which is not there"):
+        benchmark[3]
+
+
+def test_a_missing_picture_says_where_it_was_looked_for(tmp_path: Path) -> None:
+    benchmark = records(tmp_path, ListedChoices(), {**LISTED, "image": "gone.png"})
+    with pytest.raises(ValueError, match=r"row 0 \(id q\): an image cannot be read .*image_root"):
+        benchmark[0]
+
+
+def test_two_rows_of_one_id_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"rows 0 and 1 have the same id '3'.*layout.init_args.id"):
+        table(tmp_path, {"index": 3}, {"index": 3})
+
+
+@pytest.mark.parametrize("setting", ["without", "leave_out"])
+def test_leaving_out_what_is_not_there_is_an_error(tmp_path: Path, setting: str) -> None:
+    with pytest.raises(ValueError, match=rf"{setting} names \['percpetion'\], which .* does not have; it has \['"):
+        table(tmp_path, {}, **{setting: ["percpetion"]})
+
+
+def test_a_missing_file_is_said_to_be_missing(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"There is no file .*none\.tsv.*give a hub id"):
+        Rows(str(tmp_path / "none.tsv")).open()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("[1", "not valid JSON"), ("[1]", "no list of records"), ("[]", "no list")]
+)
+def test_a_file_that_is_no_json_records_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "bench.json").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        Rows(str(tmp_path / "bench.json")).open()
