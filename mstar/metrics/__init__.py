@@ -1,0 +1,21 @@
+"""Measures with state, right under any number of ranks; the arithmetic is in ``mstar.dynamics`` and ``mstar.votes``."""
+
+from mstar.metrics.group_mean import GroupMean, Measured
+from mstar.metrics.responses import NoAnswer, Tokens, Truncated, Unscorable
+from mstar.metrics.right import MajorityVote, PassAtK, RewardPassAtK
+from mstar.metrics.scores import Scores
+from mstar.metrics.seconds import Seconds
+
+__all__ = [
+    "GroupMean",
+    "MajorityVote",
+    "Measured",
+    "NoAnswer",
+    "PassAtK",
+    "RewardPassAtK",
+    "Scores",
+    "Seconds",
+    "Tokens",
+    "Truncated",
+    "Unscorable",
+]
