@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch.distributed
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from mstar.callbacks.responses import gathered, write_responses
 from mstar.datamodules.evolving import EvolvingDataModule
 from mstar.dynamics import by_kind, summarize, wilson_interval
 from mstar.evaluation import Evaluated
-from mstar.files import write_atomically, write_json
-from mstar.rollout.store import to_parquet
+from mstar.files import write_json
 from mstar.types import Group
 
 
@@ -76,10 +75,7 @@ class ExplorationMonitor(Callback):
             greedy, sampled = gathered(batches)
             result[split] = evaluation(greedy, sampled, self.ks, self.by)
             if trainer.is_global_zero:
-                folder.mkdir(parents=True, exist_ok=True)
-                write_atomically(folder / f"{split}-greedy.parquet", to_parquet(greedy))
-                if sampled:
-                    write_atomically(folder / f"{split}-sampled.parquet", to_parquet(sampled))
+                write_responses(folder, split, greedy, sampled)
         if trainer.is_global_zero:
             write_json(folder / "evaluation.json", result)
 
@@ -112,16 +108,3 @@ def rollout_metrics(groups: Sequence[Group], ks: Sequence[int], by: str | None) 
         "prompts_kept": sum(any(r.kept for r in group) for group in groups) / len(groups),
         "kept": float(sum(r.kept is True for r in rollouts)),
     }
-
-
-def gathered(batches: Sequence[Evaluated]) -> tuple[list[Group], list[Group]]:
-    """Greedy and sampled groups of all ranks, ordered by prompt id."""
-    mine = ([g for b in batches for g in b.greedy], [g for b in batches for g in b.sampled])
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-        return mine
-    everyone: list[Any] = [None] * torch.distributed.get_world_size()
-    torch.distributed.all_gather_object(everyone, mine)
-    return (
-        sorted((g for part in everyone for g in part[0]), key=lambda g: str(g.prompt.id)),
-        sorted((g for part in everyone for g in part[1]), key=lambda g: str(g.prompt.id)),
-    )
