@@ -61,6 +61,11 @@ class Benchmark(ListedPrompts):
         check_names(self._reads, table.path)
         self._images = StoredImages(table, layout)
 
+    @property
+    def rotated(self) -> bool:
+        """Whether some prompts ask others again with their choices rotated; ``Prompt.meta`` has ``repeats`` then."""
+        return any(read.question is not None and read.question.repeats for read in self._reads)
+
     def __len__(self) -> int:
         return len(self._reads)
 
@@ -80,6 +85,7 @@ class Benchmark(ListedPrompts):
                 "precision": question.precision,
                 "unit": question.unit,
                 "question_type": question.question_type,
+                **({"repeats": question.repeats} if question.repeats else {}),
             },
         )
 

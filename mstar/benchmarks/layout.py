@@ -30,6 +30,8 @@ class Question:
     precision: int | None = None
     """Decimal places of a float."""
     unit: str | None = None
+    repeats: str = ""
+    """Id of the question that this row asks again with its choices rotated; empty for the question itself."""
 
     @property
     def question_type(self) -> str:

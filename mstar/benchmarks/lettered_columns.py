@@ -28,8 +28,8 @@ class LetteredColumns(Layout):
         image: Column of the image.
         kind: Column of the sub-task; ``None`` for none.
         context: Column of what is said before the question; ``None`` for none.
-        rotations: Ask the rotated repetitions too, each as a question of its own. Without them accuracy is what
-            VLMEvalKit calls vanilla, which is higher than its circular accuracy.
+        rotations: Ask the rotated repetitions too, and report the share of questions with all of them right beside
+            the accuracy. Without them there is only what VLMEvalKit calls vanilla accuracy.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class LetteredColumns(Layout):
         if len(choices) < 2 or not all(choices):
             empty = ", ".join(letter for letter, text in zip(self.letters, filled, strict=True) if not text)
             raise ValueError(f"its choices {empty} are empty, which leaves a gap or fewer than two")
-        answer = text_of(cells["answer"])
+        answer, index = text_of(cells["answer"]), str(row[self.index])
         return Question(
             text=str(cells["question"]),
             published=str(cells["question"]),
@@ -71,9 +71,18 @@ class LetteredColumns(Layout):
             kind=text_of(cells["kind"]),
             context=text_of(cells["context"]),
             answer_type="text",
+            repeats=str(int(index) % ROTATED) if is_rotated(index) else "",
         )
 
     def skip(self, row: Mapping[str, Any]) -> str:
         """Leave rotated repetitions out."""
-        index = str(row[self.index])
-        return "rotated" if not self.rotations and index.isdecimal() and int(index) >= ROTATED else ""
+        return "rotated" if not self.rotations and is_rotated(str(row[self.index])) else ""
+
+
+def is_rotated(index: str) -> bool:
+    """Whether a row repeats another.
+
+    >>> is_rotated("7"), is_rotated("2000007")
+    (False, True)
+    """
+    return index.isdecimal() and int(index) >= ROTATED

@@ -67,10 +67,10 @@ class BenchmarkReport(Callback):
     ) -> None:
         """Add this rank's groups to every row, also to one it has no prompt of: all ranks must have the same rows."""
         self.seen.setdefault(batch.split, []).append(batch.without_images())
-        num, device = data_of(trainer).num_responses, device_of(pl_module)
+        data, device = data_of(trainer), device_of(pl_module)
         rows = self.scores.setdefault(batch.split, {})
         for kind in (ALL, *batch.kinds):
-            row = rows.setdefault(kind, self._row(num, device))
+            row = rows[kind] if kind in rows else rows.setdefault(kind, self._row(batch.split, data, device))
             for what, groups in (("greedy", batch.greedy), ("sampled", batch.sampled)):
                 if what in row:
                     row[what].update([group for group in groups if kind in (ALL, group.prompt.kind)])
@@ -92,8 +92,9 @@ class BenchmarkReport(Callback):
 
     on_test_epoch_end = on_validation_epoch_end
 
-    def _row(self, num: int, device: torch.device) -> dict[str, Scores]:
-        row = {"greedy": Scores.of_greedy().to(device)}
+    def _row(self, name: str, data: BenchmarkDataModule, device: torch.device) -> dict[str, Scores]:
+        source, num = data.benchmarks[name], data.num_responses
+        row = {"greedy": Scores.of_greedy(isinstance(source, Benchmark) and source.rotated).to(device)}
         return {**row, "sampled": Scores.of_sampled(self.ks, self.by, num).to(device)} if num else row
 
     def _benchmark(self, name: str, data: BenchmarkDataModule) -> dict[str, Any]:

@@ -21,12 +21,13 @@ def benchmark_table(result: Mapping[str, Any]) -> Table:
     """
     rows = [(name, kind, row, b) for name, b in result["benchmarks"].items() for kind, row in b["rows"].items()]
     sampled = [name for name in rows[0][2].get("sampled", {}) if name not in (*LAST, "unscorable")]
+    first = ["accuracy", *(["circular"] if any("circular" in row["greedy"] for _, _, row, _ in rows) else [])]
     shown = Table(title=f"Policy {result['settings']['policy']}", title_justify="left")
-    for column in ("benchmark", "sub-task", "n", "greedy", *map(head, sampled), *map(head, LAST), "seconds"):
+    for column in ("benchmark", "sub-task", "n", *map(head, first), *map(head, sampled), *map(head, LAST), "seconds"):
         shown.add_column(column, justify="left" if column in ("benchmark", "sub-task") else "right", no_wrap=True)
     for name, kind, row, benchmark in rows:
         greedy, more = row["greedy"], row.get("sampled", {})
-        cells = [share(greedy["accuracy"]), *(share(more[metric]) for metric in sampled)]
+        cells = [*(share(greedy[m]) if m in greedy else "" for m in first), *(share(more[m]) for m in sampled)]
         last = [percent(greedy["no_answer"]), percent(greedy["truncated"]), f"{greedy['tokens']['value']:.0f}"]
         seconds = f"{benchmark['seconds']:.0f}" if kind == "all" else ""
         shown.add_row(name, kind, str(greedy["accuracy"]["n"]), *cells, *last, seconds, end_section=False)

@@ -26,13 +26,32 @@ class Measured:
     high: float | None = None
 
 
-class GroupMean(Metric):
-    """Adds up a value a group; the sums of all ranks are added when it is computed."""
+class GroupMetric(Metric):
+    """A mean over prompts that is told of groups."""
 
     full_state_update = False
     higher_is_better = True
     is_share = True
     """Whether values lie in [0, 1], so that a Wilson interval is one."""
+
+    @abstractmethod
+    def update(self, groups: Sequence[Group]) -> None:
+        """Add this rank's groups; none is fine."""
+
+    @abstractmethod
+    def compute(self) -> Tensor:
+        """Mean and number of prompts ``(2,)`` of all ranks; the mean of none is NaN."""
+
+    def measured(self) -> Measured:
+        """The mean over all ranks, with its interval if it is a share. Every rank must call this."""
+        mean, count = self.compute().tolist()
+        if not self.is_share or not count:
+            return Measured(mean, int(count))
+        return Measured(mean, int(count), *wilson_interval(mean * count, int(count)))
+
+
+class GroupMean(GroupMetric):
+    """Adds up a value a group; the sums of all ranks are added when it is computed."""
 
     total: Tensor
     count: Tensor
@@ -48,17 +67,10 @@ class GroupMean(Metric):
         """The group's value."""
 
     def update(self, groups: Sequence[Group]) -> None:
-        """Add this rank's groups; none is fine."""
+        """Add up."""
         self.total += sum(self.value_of(group) for group in groups)
         self.count += len(groups)
 
     def compute(self) -> Tensor:
-        """Mean and number of prompts ``(2,)``; the mean of none is NaN."""
+        """Divide."""
         return torch.stack([self.total / self.count, self.count])
-
-    def measured(self) -> Measured:
-        """The mean over all ranks, with its interval if it is a share. Every rank must call this."""
-        mean, count = self.compute().tolist()
-        if not self.is_share or not count:
-            return Measured(mean, int(count))
-        return Measured(mean, int(count), *wilson_interval(mean * count, int(count)))

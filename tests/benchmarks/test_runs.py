@@ -287,6 +287,24 @@ def test_two_ranks_report_what_one_does(tmp_path: Path) -> None:
     )
 
 
+def test_mmbenchs_rotations_give_its_circular_accuracy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Question 0 is right at first and wrong when rotated, on two ranks; question 1 is wrong, question 2 right."""
+    texts = {"0": ["Answer: dry"], "1000000": ["Answer: wet"], "1": ["Answer: A"], "2": ["Answer: Cid"]}
+    flags = ["--data.sampling=null", "--data.benchmarks.mmbench_r.layout.rotations=true"]
+    main(["validate", *command("mmbench_r", tmp_path, texts), *flags])
+    rows = report(tmp_path)["benchmarks"]["mmbench_r"]["rows"]
+    measured = {kind: (row["greedy"]["accuracy"], row["greedy"]["circular"]) for kind, row in rows.items()}
+    assert {kind: (a["value"], a["n"], c["value"], c["n"]) for kind, (a, c) in measured.items()} == {
+        "all": (0.5, 4, pytest.approx(1 / 3), 3), "AR": (0.5, 2, 0, 1), "LR": (0, 1, 0, 1), "RR": (1, 1, 1, 1),
+    }  # fmt: skip
+    assert "circular" in capsys.readouterr().out
+    more = ["--trainer.devices=2", "--trainer.strategy=ddp", f"--trainer.default_root_dir={tmp_path / 'two' / 'run'}"]
+    ddp = [sys.executable, "-m", "mstar", "validate", *command("mmbench_r", tmp_path, texts), *flags, *more]
+    done = subprocess.run(ddp, cwd=ROOT, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert report(tmp_path / "two")["benchmarks"]["mmbench_r"]["rows"] == rows
+
+
 def test_training_on_a_benchmark_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="only measures: use mstar validate or mstar test"):
         main(["fit", *command("ai2d", tmp_path, script("ai2d")), "--trainer.max_epochs=1"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -11,6 +12,7 @@ import torch
 
 from mstar.dynamics import mean_pass_at_k, reward_pass_at_k, summarize, wilson_interval
 from mstar.metrics import (
+    Circular,
     GroupMean,
     MajorityVote,
     NoAnswer,
@@ -102,3 +104,21 @@ def test_seconds_of_ranks_side_by_side_are_the_slowest_ones() -> None:
     reduce = ranks[0]._reductions["seconds"]
     assert callable(reduce)
     assert float(reduce(torch.stack([metric.compute() for metric in ranks]))) == 4.5
+
+
+def test_a_question_is_right_only_if_all_its_rotations_are() -> None:
+    def asked(name: str, repeats: str, mark: str) -> Group:
+        group = make_group(name, mark)
+        return replace(group, prompt=replace(group.prompt, meta={"repeats": repeats} if repeats else {}))
+
+    groups = [asked("1", "", "+"), asked("1000001", "1", "+"), asked("2", "", "+"), asked("1000002", "2", "-")]
+    groups.append(asked("3", "", "n"))
+    ranks = [Circular(), Circular(), Circular()]
+    ranks[0].update(groups[::2])
+    ranks[1].update(groups[1::2])
+    ranks[2].update([])
+    together = Circular()
+    together.questions = [torch.cat(rank.questions) for rank in ranks]
+    together.right = [torch.cat(rank.right) for rank in ranks]
+    together._update_count = 1
+    assert (together.measured().value, together.measured().n) == (pytest.approx(1 / 3), 3)
