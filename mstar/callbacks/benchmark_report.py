@@ -116,8 +116,8 @@ class BenchmarkReport(Callback):
         """What the figures depend on."""
         sampling = data.evaluation.sampling
         return {
+            "model": data.name,
             "policy": data.weights,
-            "model": type(data.policy.backbone).__name__,
             "ckpt_path": trainer.ckpt_path,
             "instruction": data.policy.instruction,
             "reward": type(data.reward).__name__,

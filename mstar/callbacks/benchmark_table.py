@@ -22,7 +22,7 @@ def benchmark_table(result: Mapping[str, Any]) -> Table:
     rows = [(name, kind, row, b) for name, b in result["benchmarks"].items() for kind, row in b["rows"].items()]
     sampled = [name for name in rows[0][2].get("sampled", {}) if name not in (*LAST, "unscorable")]
     first = ["accuracy", *(["circular"] if any("circular" in row["greedy"] for _, _, row, _ in rows) else [])]
-    shown = Table(title=f"Policy {result['settings']['policy']}", title_justify="left")
+    shown = Table(title=title(result["settings"]), title_justify="left")
     for column in ("benchmark", "sub-task", "n", *map(head, first), *map(head, sampled), *map(head, LAST), "seconds"):
         shown.add_column(column, justify="left" if column in ("benchmark", "sub-task") else "right", no_wrap=True)
     for name, kind, row, benchmark in rows:
@@ -34,6 +34,16 @@ def benchmark_table(result: Mapping[str, Any]) -> Table:
     if len(result["benchmarks"]) > 1:
         shown.add_row("mean", "", "", f"{100 * result['mean']:.1f}")
     return shown
+
+
+def title(settings: Mapping[str, Any]) -> str:
+    """Whose figures they are.
+
+    >>> title({"model": "org/vlm", "ckpt_path": "best.ckpt", "policy": "1a18"})
+    'org/vlm, best.ckpt (weights 1a18)'
+    """
+    named = [settings[key] for key in ("model", "ckpt_path") if settings[key]]
+    return f"{', '.join(named) or 'policy'} (weights {settings['policy']})"
 
 
 def head(metric: str) -> str:

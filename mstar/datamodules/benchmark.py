@@ -59,6 +59,8 @@ class BenchmarkDataModule(PolicyDataModule):
         )
         self.benchmarks = benchmarks
         self.chunk = chunk
+        self.name = ""
+        """Hub id or folder the policy's backbone was read from, if it was read."""
         self.weights = ""
         """Fingerprint of the policy that is measured."""
 
@@ -80,6 +82,7 @@ class BenchmarkDataModule(PolicyDataModule):
     def val_dataloader(self) -> list[DataLoader[Evaluated]]:  # type: ignore[override]
         """Measurements of each benchmark."""
         with self.policy.inference() as policy:
+            self.name = policy.model.name_or_path
             self.weights = fingerprint(policy.model)  # once, not once a stage: it reads every byte
         return [
             DataLoader(Chunks(source, self.chunk, partial(self._measure_chunk, name)), batch_size=None)

@@ -183,6 +183,7 @@ def test_the_tiny_policy_itself_is_measured(tmp_path: Path, capsys: pytest.Captu
     found = report(tmp_path)
     whole = found["benchmarks"]["mathvista"]["rows"]["all"]
     assert whole["greedy"]["accuracy"]["n"] == 6 and 0 < whole["greedy"]["tokens"]["value"] <= 8
+    assert found["settings"]["model"] == ""
     assert found["settings"]["policy"] == fingerprint(policy().model)  # type: ignore[arg-type]
     assert found["benchmarks"]["mathvista"]["seconds"] > 0
     assert "mathvista" in capsys.readouterr().out
