@@ -114,7 +114,6 @@ class BenchmarkReport(Callback):
 
     def _settings(self, trainer: Trainer, data: BenchmarkDataModule) -> dict[str, Any]:
         """What the figures depend on."""
-        sampling = data.evaluation.sampling
         return {
             "model": data.name,
             "policy": data.weights,
@@ -122,8 +121,8 @@ class BenchmarkReport(Callback):
             "instruction": data.policy.instruction,
             "reward": type(data.reward).__name__,
             "by": self.by,
-            "greedy": asdict(data.evaluation.greedy),
-            "sampled": None if sampling is None else asdict(sampling),
+            "greedy": asdict(data.greedy),
+            "sampled": asdict(data.sampling) if data.sampling else None,
             "seed": data.seed,
             "versions": {"mstar": __version__, **{n: version(n) for n in ("torch", "transformers", "lightning")}},
         }

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
+import torch
+from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 
-from mstar.datamodules.policy_data import PolicyDataModule
-from mstar.evaluation import Evaluated, EvaluationSet
+from mstar.evaluation import Evaluated
+from mstar.modules.policy import PolicyModule
 from mstar.rewards.reward import RewardModel
 from mstar.rollout.collect import Collector
 from mstar.rollout.engine import RolloutEngine
 from mstar.rollout.fingerprint import fingerprint
 from mstar.rollout.native import NativeEngine
+from mstar.rollout.ranks import Ranks
 from mstar.rollout.store import Stage
-from mstar.seeds import stable_seed
+from mstar.seeds import run_seed, stable_seed
 from mstar.types import Group, Prompt, PromptSource, Sampling
 
 What = Literal["greedy", "sampled"]
 
 
-class BenchmarkDataModule(PolicyDataModule):
+class BenchmarkDataModule(LightningDataModule):
     """Answers every prompt of every benchmark, greedily and by sampling, for ``mstar validate`` and ``mstar test``.
 
     Responses are stages of the rollout store, ``<run>/rollouts/<benchmark>/greedy-0000``, a chunk of prompts each: a
@@ -53,12 +57,14 @@ class BenchmarkDataModule(PolicyDataModule):
             raise ValueError("data.benchmarks is empty; give prompts by name, as the files in configs/benchmarks do.")
         if chunk < 1:
             raise ValueError(f"data.chunk is {chunk}; give 1 or more.")
-        first = next(iter(benchmarks.values()))
-        super().__init__(
-            reward, EvaluationSet(first, benchmarks, sampling, max_new_tokens), engine or NativeEngine(), 1, seed
-        )
+        super().__init__()
+        self.reward = reward
         self.benchmarks = benchmarks
+        self.sampling = sampling
+        self.greedy = Sampling(num_responses=1, temperature=0.0, max_new_tokens=max_new_tokens)
+        self.engine = engine or NativeEngine()
         self.chunk = chunk
+        self.seed = run_seed(seed)
         self.name = ""
         """Hub id or folder the policy's backbone was read from, if it was read."""
         self.weights = ""
@@ -67,19 +73,33 @@ class BenchmarkDataModule(PolicyDataModule):
     @property
     def num_responses(self) -> int:
         """Responses drawn a prompt; 0 if there are only greedy ones."""
-        return self.evaluation.sampling.num_responses if self.evaluation.sampling else 0
+        return self.sampling.num_responses if self.sampling else 0
+
+    @property
+    def policy(self) -> PolicyModule:
+        """The policy that is measured."""
+        module = self.trainer.lightning_module if self.trainer else None
+        if not isinstance(module, PolicyModule):
+            raise RuntimeError(f"Benchmarks are answered by a PolicyModule, but model is {type(module)}.")
+        return module
 
     def setup(self, stage: str) -> None:
-        """Refuse to train.
+        """Refuse to train, and to let Lightning deal out what ranks share already.
 
         Raises:
-            ValueError: If the command is ``fit``.
+            ValueError: If the command is ``fit``, or naming the flag to set.
         """
         if stage == "fit":
             raise ValueError("BenchmarkDataModule only measures: use mstar validate or mstar test.")
-        super().setup(stage)
+        assert self.trainer is not None
+        if self.trainer._accelerator_connector.use_distributed_sampler:
+            raise ValueError("mstar shards prompts itself: set trainer.use_distributed_sampler to false.")
 
-    def val_dataloader(self) -> list[DataLoader[Evaluated]]:  # type: ignore[override]
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Leave measurements where they are."""
+        return batch
+
+    def val_dataloader(self) -> list[DataLoader[Evaluated]]:
         """Measurements of each benchmark."""
         with self.policy.inference() as policy:
             self.name = policy.model.name_or_path
@@ -92,10 +112,10 @@ class BenchmarkDataModule(PolicyDataModule):
     test_dataloader = val_dataloader
 
     def _measure_chunk(self, name: str, number: int, prompts: Sequence[Prompt]) -> Evaluated:
-        greedy, seconds = self._responses(name, "greedy", number, prompts, self.evaluation.greedy)
+        greedy, seconds = self._responses(name, "greedy", number, prompts, self.greedy)
         sampled: list[Group] = []
-        if self.evaluation.sampling is not None:
-            sampled, more = self._responses(name, "sampled", number, prompts, self.evaluation.sampling)
+        if self.sampling is not None:
+            sampled, more = self._responses(name, "sampled", number, prompts, self.sampling)
             seconds += more
         kinds = tuple(sorted({prompt.kind for prompt in prompts}))
         return Evaluated(name, tuple(greedy), tuple(sampled), kinds, seconds)
@@ -104,8 +124,9 @@ class BenchmarkDataModule(PolicyDataModule):
         self, name: str, what: What, number: int, prompts: Sequence[Prompt], sampling: Sampling
     ) -> tuple[list[Group], float]:
         """This rank's groups, scored, and the seconds that all ranks took to sample theirs."""
-        stage = Stage(self.run_folder / "rollouts" / name / f"{what}-{number:04d}")
-        ranks = self.ranks
+        assert self.trainer is not None
+        stage = Stage(Path(self.trainer.default_root_dir) / "rollouts" / name / f"{what}-{number:04d}")
+        ranks = Ranks.of(self.trainer)
         with self.policy.inference() as policy:
             collector = Collector(self.engine, None, ranks=ranks)
             groups = collector.collect(
