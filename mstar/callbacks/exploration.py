@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ class ExplorationMonitor(Callback):
         data = trainer.datamodule  # type: ignore[attr-defined]
         if batch_idx == 0 and isinstance(data, EvolvingDataModule):
             metrics = rollout_metrics(data.groups, self.ks, self.by)
+            metrics |= cost_metrics(data.stage(trainer.current_epoch).manifest)
             pl_module.log_dict({f"rollout/{name}": value for name, value in metrics.items()}, rank_zero_only=True)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -108,3 +109,12 @@ def rollout_metrics(groups: Sequence[Group], ks: Sequence[int], by: str | None) 
         "prompts_kept": sum(any(r.kept for r in group) for group in groups) / len(groups),
         "kept": float(sum(r.kept is True for r in rollouts)),
     }
+
+
+def cost_metrics(manifest: Mapping[str, Any]) -> dict[str, float]:
+    """Seconds by phase, rates, and how full the engine's rows were in [0, 1], of an iteration's rollouts."""
+    spent, seconds = manifest["spent"], manifest["seconds"]
+    phases = {name: value for name, value in spent.items() if name.startswith("seconds/")}
+    sampled = {f"seconds/{name}": value for name, value in seconds.items()}
+    rates = {f"{name}_per_second": spent[name] / max(seconds["rollout"], 1e-9) for name in ("tokens", "responses")}
+    return {**phases, **sampled, **rates, "occupancy": spent["row_steps"] / max(spent["rows"], 1)}

@@ -55,12 +55,13 @@ class Collector:
         key = make_key(policy, prompts, sampling, seed, weights)
         stage.open(key)
         if not stage.sealed:
-            began = time.monotonic()
+            began, before = time.monotonic(), self.engine.account.flat()
             self._generate(stage, key, policy, prompts, sampling, seed)
             generated = time.monotonic()
             self._score(stage, policy, prompts, sampling, seed)
             scored = time.monotonic()
-            self._seal(stage, key, prompts, seed, {"rollout": generated - began, "reward": scored - generated})
+            seconds = {"rollout": generated - began, "reward": scored - generated}
+            self._seal(stage, key, prompts, seed, seconds, self.engine.account.since(before))
         self.ranks.barrier()
         return join(prompts, stage.read())
 
@@ -85,10 +86,18 @@ class Collector:
         stage.write_scored(self.ranks.rank, groups)
         self.ranks.barrier()
 
-    def _seal(self, stage: Stage, key: Key, prompts: Sequence[Prompt], seed: int, seconds: dict[str, float]) -> None:
+    def _seal(
+        self,
+        stage: Stage,
+        key: Key,
+        prompts: Sequence[Prompt],
+        seed: int,
+        seconds: dict[str, float],
+        spent: dict[str, float],
+    ) -> None:
         if self.ranks.rank == 0:
             groups = join(prompts, stage.read_scored(self.ranks.world_size))
-            stage.seal(select_all(self.selectors, groups, seed) if self.selectors else groups, key, seconds)
+            stage.seal(select_all(self.selectors, groups, seed) if self.selectors else groups, key, seconds, spent)
 
 
 def make_key(

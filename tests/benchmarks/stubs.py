@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from mstar.modules.policy import Policy
 from mstar.rewards.reward import RewardModel, with_reward
+from mstar.rollout.account import Account
 from mstar.types import Group, Request, Rollout, Sampling
 
 
@@ -28,6 +29,7 @@ class Scripted:
     def __init__(self, texts: dict[str, list[str]], kill_after: int | None = None) -> None:
         self.texts: Mapping[str, Sequence[str]] = texts
         self.kill_after = kill_after
+        self.account = Account()
 
     def generate(self, policy: Policy, requests: Sequence[Request], sampling: Sampling, seed: int) -> Iterator[Group]:
         """Yield the groups in order; a word is a token."""
