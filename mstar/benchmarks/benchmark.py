@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Sequence
 
 from mstar.benchmarks.asking import Asking
+from mstar.benchmarks.checks import check_any, check_columns, check_names, check_used
 from mstar.benchmarks.held_out import Part
 from mstar.benchmarks.images import StoredImages
 from mstar.benchmarks.layout import Layout
-from mstar.benchmarks.reading import check_columns, check_names, check_used, read_rows
+from mstar.benchmarks.reading import read_rows
 from mstar.benchmarks.rows import Rows
 from mstar.prompts.listed import ListedPrompts
 from mstar.types import Prompt
@@ -32,8 +33,8 @@ class Benchmark(ListedPrompts):
         asking: How questions are put; ``None`` puts them in the data set's own words.
 
     Raises:
-        ValueError: If a column is missing, a row cannot be understood, two rows have the same id, or ``without`` or
-            ``leave_out`` name what is not there.
+        ValueError: If a column is missing, a row cannot be understood, two rows have the same id, ``without`` or
+            ``leave_out`` name what is not there, or nothing is left.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Benchmark(ListedPrompts):
         check_used("leave_out", leave_out, [read.name for read in reads], table.path)
         there = {read.question.kind if read.question else read.why for read in reads}
         check_used("without", without, there, table.path)
+        check_any(reads, table.path)
         self.left_out = dict(Counter(read.why for read in reads if read.why))
         """Rows that are no prompts, by reason: their sub-task, ``rotated`` or ``by id``."""
         self._reads = [read for read in reads if read.question is not None]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mstar.benchmarks.inline_choices import HEADING, split_question
-from mstar.benchmarks.layout import Layout, Question, letter_answer
+from mstar.benchmarks.layout import Layout, Question, letter_answer, text_of
 
 ANSWER = re.compile(r"^\s*(?:The answer is|Answer)\s*:?\s*", re.IGNORECASE)
 QUESTION = re.compile(r"^.*?\bQuestion:\s*", re.DOTALL)
@@ -43,13 +43,11 @@ class Conversation(Layout):
 
     def read(self, row: Mapping[str, Any]) -> Question:
         """Understand a row."""
-        turns = [(turn.get("from"), str(turn.get("value"))) for turn in row[self.conversations] or ()]
-        if [speaker for speaker, _ in turns[:2]] != ["human", "gpt"]:
-            raise ValueError(f"its turns are of {[speaker for speaker, _ in turns]}; they should be human, gpt")
-        published = turns[0][1].replace("<image>", "").strip()
+        asks, answers = two_turns(row[self.conversations])
+        published = asks.replace("<image>", "").strip()
         asked = QUESTION.sub("", published)
         stem, choices = split_question(asked) if HEADING.search(asked) else (asked.strip(), ())
-        answer = ANSWER.sub("", turns[1][1]).strip().removesuffix(".")
+        answer = ANSWER.sub("", answers).strip().removesuffix(".")
         answer_type, precision = type_of(published) if not choices else ("text", None)
         return Question(
             text=stem,
@@ -60,6 +58,19 @@ class Conversation(Layout):
             answer_type=answer_type,
             precision=precision,
         )
+
+
+def two_turns(value: Any) -> tuple[str, str]:
+    """What the human asks and the model answers; later turns are not read.
+
+    Raises:
+        ValueError: If the first two turns are others.
+    """
+    turns = [turn for turn in value if isinstance(turn, Mapping)] if isinstance(value, list | tuple) else []
+    speakers = [turn.get("from") for turn in turns]
+    if speakers[:2] != ["human", "gpt"]:
+        raise ValueError(f"its turns are of {speakers}; they should be human, gpt")
+    return text_of(turns[0].get("value")), text_of(turns[1].get("value"))
 
 
 def type_of(text: str) -> tuple[str | None, int | None]:

@@ -64,8 +64,8 @@ class LetteredColumns(Layout):
             raise ValueError(f"its choices {empty} are empty, which leaves a gap or fewer than two")
         answer, index = text_of(cells["answer"]), str(row[self.index])
         return Question(
-            text=str(cells["question"]),
-            published=str(cells["question"]),
+            text=text_of(cells["question"]),
+            published=text_of(cells["question"]),
             answer=letter_answer(answer, choices) if answer else None,  # the test split keeps answers back
             choices=choices,
             kind=text_of(cells["kind"]),

@@ -55,8 +55,8 @@ class ListedChoices(Layout):
         choices = listed_choices(cells["choices"])
         answer = text_of(cells["answer"])
         return Question(
-            text=str(cells["question"]),
-            published=str(cells["question"]),
+            text=text_of(cells["question"]),
+            published=text_of(cells["question"]),
             answer=(self._choice(answer, choices) if choices else answer) or None,
             choices=choices,
             kind=text_of(cells["kind"]),

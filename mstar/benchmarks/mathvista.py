@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -40,12 +41,40 @@ class MathVista(Layout):
         if choices and answer is not None and answer not in [choice.strip() for choice in choices]:
             raise ValueError(f"its answer {answer!r} is none of its {len(choices)} choices")
         return Question(
-            text=str(row[self.question]),
-            published=str(row[self.question]),
+            text=text_of(row[self.question]),
+            published=text_of(row[self.question]),
             answer=answer,
             choices=choices,
-            kind=text_of((row["metadata"] or {}).get("task")),
+            kind=task_of(row["metadata"]),
             answer_type=text_of(row["answer_type"]) or None,
-            precision=None if row["precision"] is None else int(row["precision"]),
+            precision=places(row["precision"]),
             unit=text_of(row["unit"]) or None,
         )
+
+
+def task_of(metadata: Any) -> str:
+    """The sub-task.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    if not isinstance(metadata, Mapping) or not text_of(metadata.get("task")):
+        raise ValueError(f"its metadata {metadata!r} is no record with a task")
+    return text_of(metadata["task"])
+
+
+def places(precision: Any) -> int | None:
+    """Decimal places; ``None`` where there are none, as for the ``nan`` that pandas leaves.
+
+    Raises:
+        ValueError: If it is no whole number.
+
+    >>> places(2.0), places(None), places(float("nan"))
+    (2, None, None)
+    """
+    text = text_of(precision)
+    if not text:
+        return None
+    if not re.fullmatch(r"\d+(\.0*)?", text):
+        raise ValueError(f"its precision {precision!r} is no number of decimal places")
+    return int(float(text))

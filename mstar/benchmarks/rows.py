@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from glob import glob
 from pathlib import Path
 from typing import Any
 
 import datasets
-from pyarrow import csv, string
 
-TSV_BLOCK = 1 << 28  # bytes; the longest row, image and all, must fit in one
+from mstar.benchmarks.local import read_json, read_parquet, read_tsv
+
+ENDINGS = (".parquet", ".json", ".jsonl", ".tsv")
+KINDS = f"{', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}"
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,8 @@ class Rows:
     """Where the rows of a benchmark are: on the hub, or in a local copy of what is published there."""
 
     path: str
-    """Hub id; or a local ``.parquet`` (``*`` for several), ``.json``, ``.jsonl`` or ``.tsv`` file."""
+    """Hub id, or a folder that is a copy of one; or a ``.parquet`` (``*`` for several), ``.json``, ``.jsonl`` or
+    ``.tsv`` file."""
     split: str = "test"
     """Split of a hub data set."""
     subset: str | None = None
@@ -34,23 +36,20 @@ class Rows:
         """Open the rows; images stay as they are stored.
 
         Raises:
-            FileNotFoundError: If a local file is not there.
+            FileNotFoundError: If a local file is not there, or the hub's cannot be reached.
             ValueError: If it is not what its ending says.
         """
         ending = Path(self.path).suffix
-        if ending not in (".parquet", ".json", ".jsonl", ".tsv"):
+        if ending not in ENDINGS:
             return Table(self.path, self.root, _undecoded(self._from_hub()))
         files = sorted(glob(self.path))
         if not files:
-            raise FileNotFoundError(
-                f"There is no file {self.path!r}; give a hub id, or an existing .parquet, .json, .jsonl or .tsv file."
-            )
+            raise FileNotFoundError(f"There is no file {self.path!r}; give a hub id, or an existing {KINDS} file.")
         if ending == ".parquet":
-            rows = datasets.load_dataset("parquet", data_files=files, split="train")
-            return Table(self.path, self.root, _undecoded(rows))
+            return Table(self.path, self.root, _undecoded(read_parquet(files)))
         if ending == ".tsv":
-            return Table(self.path, self.root, datasets.Dataset(_read_tsv(Path(self.path))), encoded=True)
-        return Table(self.path, self.root, _read_json(Path(self.path)))
+            return Table(self.path, self.root, read_tsv(Path(self.path)), encoded=True)
+        return Table(self.path, self.root, read_json(Path(self.path)))
 
     @property
     def root(self) -> Path:
@@ -58,7 +57,13 @@ class Rows:
         return Path(self.path).parent if self.image_root is None else Path(self.image_root)
 
     def _from_hub(self) -> Any:
-        return datasets.load_dataset(self.path, self.subset, split=self.split, revision=self.revision)
+        try:
+            return datasets.load_dataset(self.path, self.subset, split=self.split, revision=self.revision)
+        except OSError as error:  # not there, not public, or no network
+            raise FileNotFoundError(
+                f"{self.path!r} cannot be read from the hub ({error}). Log in with `hf auth login` if it is gated, or "
+                f"give a copy of its files: rows.path, ending in {KINDS}."
+            ) from error
 
 
 class Table:
@@ -104,30 +109,3 @@ def _undecoded(rows: Any) -> Any:
         if isinstance(feature, datasets.Image):
             rows = rows.cast_column(column, datasets.Image(decode=False))
     return rows
-
-
-def _read_tsv(path: Path) -> Any:
-    """All columns as text: an option may be the word "None" or the number 1.0."""
-    with path.open(encoding="utf-8") as file:
-        header = file.readline().rstrip("\r\n").split("\t")
-    return csv.read_csv(
-        path,
-        read_options=csv.ReadOptions(block_size=TSV_BLOCK),
-        parse_options=csv.ParseOptions(delimiter="\t", newlines_in_values=True),
-        convert_options=csv.ConvertOptions(column_types=dict.fromkeys(header, string())),
-    )
-
-
-def _read_json(path: Path) -> list[Mapping[str, Any]]:
-    """Records of JSON lines, of a JSON list, or of a JSON object of records by id (MathVista's testmini.json)."""
-    text = path.read_text(encoding="utf-8")
-    try:
-        found = (
-            [json.loads(line) for line in text.splitlines() if line] if path.suffix == ".jsonl" else json.loads(text)
-        )
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is not valid JSON ({error}). Fetch it again.") from error
-    records = list(found.values()) if isinstance(found, dict) else found
-    if not isinstance(records, list) or not records or not all(isinstance(record, dict) for record in records):
-        raise ValueError(f"{path} holds no list of records; give the file of questions as it is published.")
-    return records

@@ -102,6 +102,12 @@ def test_an_id_that_is_not_the_rows_number_is_named_beside_it(tmp_path: Path) ->
             {"image": "dot.png", "conversations": [{"from": "gpt", "value": "?"}]},
             "should be human, gpt",
         ),
+        (Conversation(), {"image": "dot.png", "conversations": "?"}, "should be human, gpt"),
+        (ListedChoices(), {**LISTED, "id": None}, "its id is empty"),
+        (ListedChoices(), {**LISTED, "question": None}, "its question is empty"),
+        (ListedChoices(), {**LISTED, "choices": list("x" * 27)}, "27 choices, more than there are letters"),
+        (MathVista("image"), {**VISTA, "precision": "two"}, "its precision 'two' is no number of decimal places"),
+        (MathVista("image"), {**VISTA, "metadata": None}, "its metadata None is no record with a task"),
     ],
 )
 def test_a_row_that_is_not_laid_out_so_is_refused(
@@ -146,10 +152,39 @@ def test_a_missing_file_is_said_to_be_missing(tmp_path: Path) -> None:
         Rows(str(tmp_path / "none.tsv")).open()
 
 
+def test_a_data_set_that_cannot_be_read_points_to_local_copies(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"cannot be read from the hub .* give a copy of its files: rows.path"):
+        Rows(str(tmp_path)).open()  # a hub data set without files, as a folder
+
+
+HEADER = "\t".join(ROW)
+
+
 @pytest.mark.parametrize(
-    ("text", "message"), [("[1", "not valid JSON"), ("[1]", "no list of records"), ("[]", "no list")]
+    ("name", "text", "message"),
+    [
+        ("a.json", b"[1", "a.json is not valid JSON .* fetch it again"),
+        ("a.json", b"[1]", "a.json holds no list of records"),
+        ("a.json", b"[]", "a.json holds no list"),
+        ("a.json", b'[{"q": "\xe9"}]', "a.json is not UTF-8 .* fetch it again"),
+        ("a.jsonl", b'{"id": 1}\n\n{"id": ', "a.jsonl, line 3 is not valid JSON"),
+        ("a.parquet", b"version https://git-lfs.github.com/spec/v1", "a.parquet is not a Parquet file .* Git LFS"),
+        ("a.tsv", b"", "a.tsv cannot be read as UTF-8 text with a tab between cells"),
+        ("a.tsv", f"{HEADER}\n7\t?\n".encode(), "a.tsv cannot be read .*Row #2: Expected 10 columns, got 2: 7"),
+        ("a.tsv", HEADER.encode() + b"\n\xe9" + b"\t" * 9 + b"\n", "a.tsv cannot be read .*Row #2: .*invalid UTF8"),
+    ],
 )
-def test_a_file_that_is_no_json_records_is_refused(tmp_path: Path, text: str, message: str) -> None:
-    (tmp_path / "bench.json").write_text(text)
+def test_a_file_that_is_not_what_its_ending_says_is_refused(
+    tmp_path: Path, name: str, text: bytes, message: str
+) -> None:
+    (tmp_path / name).write_bytes(text)
     with pytest.raises(ValueError, match=message):
-        Rows(str(tmp_path / "bench.json")).open()
+        Rows(str(tmp_path / name)).open()
+
+
+def test_nothing_to_ask_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "bench.tsv").write_text(HEADER + "\n")
+    with pytest.raises(ValueError, match=r"bench.tsv has no prompts: there are no rows"):
+        Benchmark(Rows(str(tmp_path / "bench.tsv")), LetteredColumns())
+    with pytest.raises(ValueError, match=r"bench.tsv has no prompts: all 1 rows are left out \(x\)"):
+        table(tmp_path, {}, without=["x"])
