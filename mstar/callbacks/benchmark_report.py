@@ -15,7 +15,7 @@ from rich.console import Console
 
 from mstar import __version__
 from mstar.benchmarks import Benchmark
-from mstar.callbacks.benchmark_table import benchmark_table
+from mstar.callbacks.benchmark_table import show
 from mstar.callbacks.responses import gathered, write_responses
 from mstar.datamodules.benchmark import BenchmarkDataModule
 from mstar.evaluation import Evaluated
@@ -23,7 +23,6 @@ from mstar.files import write_json
 from mstar.metrics import Scores, Seconds
 
 ALL = "all"
-WIDTH = 220  # columns of a log that is no terminal
 
 
 class BenchmarkReport(Callback):
@@ -88,7 +87,7 @@ class BenchmarkReport(Callback):
             for name, (greedy, sampled) in responses.items():
                 write_responses(folder, name, greedy, sampled)
             write_json(folder / "benchmark.json", result)
-            show(result)
+            show(result, Console())
 
     on_test_epoch_end = on_validation_epoch_end
 
@@ -149,9 +148,3 @@ def device_of(module: LightningModule) -> torch.device:
 def mean_of(benchmarks: dict[str, Any]) -> float:
     """Plain mean of the benchmarks' greedy accuracies, as the paper's Average column (mstar-paper, section 2)."""
     return fmean(benchmark["rows"][ALL]["greedy"]["accuracy"]["value"] for benchmark in benchmarks.values())
-
-
-def show(result: dict[str, Any]) -> None:
-    """Print the table: as wide as the terminal, or wide enough for a log."""
-    console = Console()
-    (console if console.is_terminal else Console(width=WIDTH)).print(benchmark_table(result))
