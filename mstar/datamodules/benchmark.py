@@ -24,6 +24,7 @@ from mstar.seeds import run_seed, stable_seed
 from mstar.types import Group, Prompt, PromptSource, Sampling
 
 What = Literal["greedy", "sampled"]
+EIGHT = Sampling(num_responses=8, temperature=1.0, max_new_tokens=1024)
 
 
 class BenchmarkDataModule(LightningDataModule):
@@ -47,7 +48,7 @@ class BenchmarkDataModule(LightningDataModule):
         self,
         reward: RewardModel,
         benchmarks: dict[str, PromptSource],
-        sampling: Sampling | None = None,
+        sampling: Sampling | None = EIGHT,
         max_new_tokens: int = 1024,
         engine: RolloutEngine | None = None,
         chunk: int = 128,
