@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import datasets
 import pytest
 
 from mstar.benchmarks import (
@@ -32,14 +31,6 @@ VISTA = {
     "pid": "1", "question": "?", "choices": ["a", "b"], "unit": None, "precision": None, "answer": "a",
     "question_type": "multi_choice", "answer_type": "text", "metadata": {"task": "x"}, "image": "dot.png",
 }  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
-    datasets.disable_progress_bars()
-    yield
-    datasets.enable_progress_bars()
 
 
 def table(folder: Path, *changes: Mapping[str, Any], **settings: Any) -> Benchmark:

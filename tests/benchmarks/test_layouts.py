@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import datasets
 import pytest
 
 from mstar.benchmarks import (
@@ -22,14 +20,6 @@ from mstar.benchmarks import (
 from mstar.benchmarks.inline_choices import split_choices, split_question
 from mstar.types import Prompt
 from tests.benchmarks import published
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
-    datasets.disable_progress_bars()
-    yield
-    datasets.enable_progress_bars()
 
 
 def prompts(benchmark: Benchmark) -> list[Prompt]:
