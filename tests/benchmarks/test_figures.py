@@ -11,11 +11,18 @@ import pytest
 
 from mstar.cli import main
 from mstar.dynamics import wilson_interval
+from mstar.modules.process_reward import ProcessRewardModule
+from mstar.modules.step_heads import LikelihoodHead
 from mstar.rollout.fingerprint import fingerprint
 from tests.benchmarks import published
 from tests.benchmarks.cases import CASES, CONFIGS, OVERLAY, ROOT, command, mean, report, says, script
 from tests.benchmarks.stubs import Scripted
-from tests.policies import policy
+from tests.policies import backbone, policy
+
+
+def documented(kind: str) -> list[str]:
+    page = (ROOT / "docs" / "benchmarks.md").read_text()
+    return re.findall(rf"```{kind}\n(.*?)```", page, re.DOTALL)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -106,13 +113,27 @@ def test_a_reward_ranks_and_weighs(tmp_path: Path) -> None:
     assert [sampled["FQA"][name]["value"] for name in names] == pytest.approx([1 / 8, 1 / 4, 1 / 2, 1 / 2, 0, 1 / 2])
 
 
+def test_the_process_reward_of_the_documentation_ranks(tmp_path: Path) -> None:
+    model = ProcessRewardModule(backbone(), LikelihoodHead(), separator="\n")
+    model.configure_model()
+    model.export(tmp_path / "prm", model.state_dict())
+    (tmp_path / "prm.yaml").write_text(documented("yaml")[0].replace("runs/prm/model", str(tmp_path / "prm")))
+    overlay = ["-c", str(tmp_path / "prm.yaml"), "--trainer.callbacks.ks=[1,2]"]
+    main(["validate", *command("mathvista", tmp_path, script("mathvista")), *overlay])
+    rows = pq.read_table(tmp_path / "run" / "mathvista-sampled.parquet").to_pylist()
+    groups = [[row for row in rows if row["prompt_id"] == prompt] for prompt in "123456"]
+    assert len({row["rewards"]["process"] for row in rows}) > 6
+    firsts = [max(group, key=lambda row: (row["rewards"]["process"], -row["index"])) for group in groups]
+    measured = report(tmp_path)["benchmarks"]["mathvista"]["rows"]["all"]["sampled"]["reward_pass@1"]
+    assert measured["value"] == pytest.approx(sum(row["verdict"] == "correct" for row in firsts) / 6)
+
+
 def test_every_config_is_measured_here() -> None:
     assert {path.stem for path in CONFIGS.glob("*.yaml")} == {*CASES, "mathv360k"}
 
 
 def test_the_layout_of_the_documentation_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    page = (ROOT / "docs" / "benchmarks.md").read_text()
-    code, settings = (re.findall(rf"```{kind}\n(.*?)```", page, re.DOTALL)[-1] for kind in ("python", "yaml"))
+    code, settings = documented("python")[-1], documented("yaml")[-1]
     (tmp_path / "riddles.py").write_text(code)
     (tmp_path / "riddles.yaml").write_text(settings.replace("data/riddles.jsonl", str(tmp_path / "riddles.jsonl")))
     published.picture().save(tmp_path / "a.png")

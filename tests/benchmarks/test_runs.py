@@ -38,9 +38,7 @@ def test_a_rerun_samples_nothing_but_judges_anew(tmp_path: Path) -> None:
     asked, before = len(Scripted.asked), report(tmp_path)
     main(["validate", *command("mathvista", tmp_path, script("mathvista"))])
     assert len(Scripted.asked) == asked and report(tmp_path) == before
-    verifier = (
-        "--reward={class_path: mstar.rewards.OutcomeReward, init_args: {verifier: tests.house.stubs.even_length}}"
-    )
+    verifier = "--reward.verifier=tests.house.stubs.even_length"
     main(["validate", *command("mathvista", tmp_path, script("mathvista")), verifier])
     assert len(Scripted.asked) == asked
     rows = report(tmp_path)["benchmarks"]["mathvista"]["rows"]
