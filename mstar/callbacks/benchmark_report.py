@@ -69,10 +69,11 @@ class BenchmarkReport(Callback):
         data, device = data_of(trainer), device_of(pl_module)
         rows = self.scores.setdefault(batch.split, {})
         for kind in (ALL, *batch.kinds):
-            row = rows[kind] if kind in rows else rows.setdefault(kind, self._row(batch.split, data, device))
+            if kind not in rows:
+                rows[kind] = self._row(batch.split, data, device)
             for what, groups in (("greedy", batch.greedy), ("sampled", batch.sampled)):
-                if what in row:
-                    row[what].update([group for group in groups if kind in (ALL, group.prompt.kind)])
+                if what in rows[kind]:
+                    rows[kind][what].update([group for group in groups if kind in (ALL, group.prompt.kind)])
         self.seconds.setdefault(batch.split, Seconds().to(device)).update(batch.seconds)
 
     on_test_batch_end = on_validation_batch_end

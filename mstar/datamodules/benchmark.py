@@ -11,6 +11,7 @@ import torch
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 
+from mstar.datamodules.served import refuse_resharding, served_policy
 from mstar.evaluation import Evaluated
 from mstar.modules.policy import PolicyModule
 from mstar.rewards.reward import RewardModel
@@ -79,10 +80,7 @@ class BenchmarkDataModule(LightningDataModule):
     @property
     def policy(self) -> PolicyModule:
         """The policy that is measured."""
-        module = self.trainer.lightning_module if self.trainer else None
-        if not isinstance(module, PolicyModule):
-            raise RuntimeError(f"Benchmarks are answered by a PolicyModule, but model is {type(module)}.")
-        return module
+        return served_policy(self)
 
     def setup(self, stage: str) -> None:
         """Refuse to train, and to let Lightning deal out what ranks share already.
@@ -92,9 +90,7 @@ class BenchmarkDataModule(LightningDataModule):
         """
         if stage == "fit":
             raise ValueError("BenchmarkDataModule only measures: use mstar validate or mstar test.")
-        assert self.trainer is not None
-        if self.trainer._accelerator_connector.use_distributed_sampler:
-            raise ValueError("mstar shards prompts itself: set trainer.use_distributed_sampler to false.")
+        refuse_resharding(self.trainer)
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """Leave measurements where they are."""
