@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch.distributed
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from mstar.callbacks.responses import gathered, write_responses
 from mstar.datamodules.evolving import EvolvingDataModule
 from mstar.dynamics import by_kind, summarize, wilson_interval
 from mstar.evaluation import Evaluated
-from mstar.files import write_atomically, write_json
-from mstar.rollout.store import to_parquet
+from mstar.files import write_json
 from mstar.types import Group
 
 
@@ -77,10 +76,7 @@ class ExplorationMonitor(Callback):
             greedy, sampled = gathered(batches)
             result[split] = evaluation(greedy, sampled, self.ks, self.by)
             if trainer.is_global_zero:
-                folder.mkdir(parents=True, exist_ok=True)
-                write_atomically(folder / f"{split}-greedy.parquet", to_parquet(greedy))
-                if sampled:
-                    write_atomically(folder / f"{split}-sampled.parquet", to_parquet(sampled))
+                write_responses(folder, split, greedy, sampled)
         if trainer.is_global_zero:
             write_json(folder / "evaluation.json", result)
 
@@ -122,16 +118,3 @@ def cost_metrics(manifest: Mapping[str, Any]) -> dict[str, float]:
     sampled = {f"seconds/{name}": value for name, value in seconds.items()}
     rates = {f"{name}_per_second": spent[name] / max(seconds["rollout"], 1e-9) for name in ("tokens", "responses")}
     return {**phases, **sampled, **rates, "occupancy": spent["row_steps"] / max(spent["rows"], 1)}
-
-
-def gathered(batches: Sequence[Evaluated]) -> tuple[list[Group], list[Group]]:
-    """Greedy and sampled groups of all ranks, ordered by prompt id."""
-    mine = ([g for b in batches for g in b.greedy], [g for b in batches for g in b.sampled])
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-        return mine
-    everyone: list[Any] = [None] * torch.distributed.get_world_size()
-    torch.distributed.all_gather_object(everyone, mine)
-    return (
-        sorted((g for part in everyone for g in part[0]), key=lambda g: str(g.prompt.id)),
-        sorted((g for part in everyone for g in part[1]), key=lambda g: str(g.prompt.id)),
-    )

@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 from torchdata.stateful_dataloader import StatefulDataLoader
 
 from mstar.datamodules.order import dealt
+from mstar.datamodules.served import refuse_resharding, served_policy
 from mstar.evaluation import Evaluated, EvaluationBatches, EvaluationSet
 from mstar.modules.packing import pack, ragged
 from mstar.modules.policy import PolicyModule
@@ -94,10 +95,7 @@ class PolicyDataModule(LightningDataModule, ABC):
     @property
     def policy(self) -> PolicyModule:
         """The policy of the run this datamodule serves."""
-        module = self.trainer.lightning_module if self.trainer else None
-        if not isinstance(module, PolicyModule):
-            raise RuntimeError(f"{type(self).__name__} samples from a PolicyModule, but model is {type(module)}.")
-        return module
+        return served_policy(self)
 
     @property
     def ranks(self) -> Ranks:
@@ -122,8 +120,7 @@ class PolicyDataModule(LightningDataModule, ABC):
             raise ValueError(
                 "The training set changes every epoch: set trainer.reload_dataloaders_every_n_epochs to 1."
             )
-        if self.trainer._accelerator_connector.use_distributed_sampler:
-            raise ValueError("mstar shards prompts itself: set trainer.use_distributed_sampler to false.")
+        refuse_resharding(self.trainer)
 
     def val_dataloader(self) -> DataLoader[Evaluated]:
         """Measurements of the validation prompts."""
