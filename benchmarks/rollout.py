@@ -1,53 +1,197 @@
-"""Responses a CPU-second: the native engine against Hugging Face ``generate``, same model, prompts and sampling.
+"""Responses a CPU-second: the native engine against Hugging Face ``generate`` at its best batch size.
 
-``python -m benchmarks.rollout``: medians of interleaved runs in one process on one thread; the spread is printed, and
-the last line is JSON. The model is the demo's with random weights: lengths vary widely, many responses hit the limit.
+    python -m benchmarks.rollout [tiny] [mid] [small] [--rates]
+
+Same model, prompts, sampling (n = 16, temperature 1) and lengths of responses, which are heavy-tailed as those of real
+policies are: lognormal, median 53, from 10 to 200 tokens. Medians of five rounds in turn, in one process on one thread;
+CPU time of the process. Printed too: how far decoding is from what the machine could do at best, how many rows were in
+use, peak memory, and with ``--rates`` the rate by number of responses and of prompts (``tiny``). Without arguments
+everything is measured, in about 40 minutes. The last line is JSON.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import statistics
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import torch
+from torch import Tensor
+from transformers import LogitsProcessor, LogitsProcessorList
 
-from mstar.demo.scenes import DigitScenes
-from mstar.demo.tiny import TinyLlava
+from benchmarks.measure import interleaved, peak_memory, ratio
+from benchmarks.models import Sized, lengths, prompts
+from benchmarks.roofline import Machine, Work, prompt_lengths
 from mstar.modules.policy import Policy, PolicyModule
-from mstar.rollout import GenerateEngine, NativeEngine, RolloutEngine
+from mstar.rollout import NativeEngine
+from mstar.rollout.account import Account
 from mstar.types import Prompt, Request, Sampling
 
-REPEATS = 5
-NUM_PROMPTS = 16
-SAMPLING = Sampling(num_responses=16, max_new_tokens=48)
+RESPONSES = 16
+NUM_PROMPTS = {"tiny": 32, "mid": 32, "small": 8}  # of the native engine
+GENERATED = {"tiny": 8, "mid": 4, "small": 1}  # of generate, whose rate does not depend on it
+BATCHES = {"tiny": (1, 4, 8), "mid": (1, 2, 4), "small": (1,)}  # prompts a call of generate
+SAMPLING = Sampling(num_responses=1, max_new_tokens=200)
+Sizes = Sequence[Sequence[int]]
 
 
-def responses_a_second(engine: RolloutEngine, policy: Policy, prompts: list[Prompt], seed: int) -> float:
-    """Responses by CPU time of this process."""
+class EndAt(LogitsProcessor):
+    """Makes row i end after ``sizes[i]`` tokens, and not before."""
+
+    def __init__(self, sizes: list[int], width: int, end: int) -> None:
+        self.sizes, self.width, self.end = torch.tensor(sizes), width, end
+
+    def __call__(self, input_ids: Any, scores: Any) -> Any:
+        """Set the end token's score."""
+        over = input_ids.shape[1] - self.width >= self.sizes - 1
+        scores[:, self.end] = torch.where(over, 1e9, -torch.inf)
+        return scores
+
+
+@contextmanager
+def endless(policy: Policy) -> Iterator[None]:
+    """Never sample the end token: responses end at the length they are given."""
+    head: Any = policy.model.get_output_embeddings()
+    end = policy.renderer.tokenizer.eos_token_id
+
+    def ban(_module: Any, _inputs: Any, logits: Tensor) -> Tensor:
+        return logits.index_fill_(-1, torch.tensor([end]), -torch.inf)
+
+    hook = head.register_forward_hook(ban)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+def by_generate(policy: Policy, asked: Sequence[Prompt], sizes: Sizes, batch: int) -> None:
+    """Responses of Hugging Face ``generate``, ``batch`` prompts a call."""
+    model: Any = policy.model
+    tokenizer = policy.renderer.tokenizer
+    for start in range(0, len(asked), batch):
+        inputs = policy.renderer.process(asked[start : start + batch])
+        width = inputs["input_ids"].shape[1]
+        flat = [size for each in sizes[start : start + batch] for size in each]
+        model.generate(
+            **inputs,
+            do_sample=True,
+            temperature=1.0,
+            top_k=0,
+            top_p=1.0,
+            num_return_sequences=len(sizes[0]),
+            max_new_tokens=SAMPLING.max_new_tokens,
+            pad_token_id=tokenizer.pad_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            logits_processor=LogitsProcessorList([EndAt(flat, width, tokenizer.eos_token_id)]),
+        )
+
+
+def by_native(policy: Policy, asked: Sequence[Prompt], sizes: Sizes, engine: NativeEngine) -> None:
+    """Responses of the native engine."""
+    requests = [
+        Request(prompt, key=f"{prompt.id}/{i}", sampling=replace(SAMPLING, max_new_tokens=size))
+        for prompt, each in zip(asked, sizes, strict=True)
+        for i, size in enumerate(each)
+    ]
+    groups = list(engine.generate(policy, requests, SAMPLING, seed=0))
+    assert sum(len(rollout.tokens) for group in groups for rollout in group) == sum(map(sum, sizes))
+
+
+def measure(name: str, machine: Machine) -> dict[str, Any]:
+    """Ratio of the rates on one model."""
+    asked = prompts(name, NUM_PROMPTS[name])
+    sizes = [lengths(RESPONSES, seed=i) for i in range(len(asked))]
+    few, few_sizes = asked[: GENERATED[name]], sizes[: GENERATED[name]]
+    engine = NativeEngine()
+    with PolicyModule(Sized(name)).inference() as policy, endless(policy):
+        print(f"--- {name}")
+        ways = {f"generate, {n} a call": partial(by_generate, policy, few, few_sizes, n) for n in BATCHES[name]}
+        trials = interleaved(ways, repeats=1) if len(ways) > 1 else {way: [0.0] for way in ways}
+        best = min(trials, key=lambda way: trials[way][0])
+        native = partial(by_native, policy, asked, sizes, engine)
+        peaks = {"native": peak_memory(native), "generate": peak_memory(ways[best])}
+        engine.account = Account()
+        seconds = interleaved({"generate": ways[best], "native": native})
+        found = ratio(_a_response(seconds, few_sizes, sizes), "generate", "native")
+        result = {"ratio": found, "generate_best": best, **distance(policy, asked, sizes, engine, seconds, machine)}
+    print(f"peak memory: native {peaks['native']:.0f} MB with {len(asked)} prompts, {best} {peaks['generate']:.0f} MB")
+    return result
+
+
+def _a_response(seconds: dict[str, list[float]], few: Sizes, all_sizes: Sizes) -> dict[str, list[float]]:
+    """CPU seconds a response."""
+    counts = {"generate": sum(map(len, few)), "native": sum(map(len, all_sizes))}
+    each = {way: [took / counts[way] for took in found] for way, found in seconds.items()}
+    for way, found in each.items():
+        print(f"{way}: {1 / statistics.median(found):.2f} responses a CPU-second")
+    return each
+
+
+def distance(
+    policy: Policy,
+    asked: Sequence[Prompt],
+    sizes: Sizes,
+    engine: NativeEngine,
+    seconds: dict[str, list[float]],
+    machine: Machine,
+) -> dict[str, float]:
+    """Time of the decoding steps over the least time the machine could take; printed with where the time went."""
+    account = engine.account
+    total = sum(account.seconds.values())
+    shares = {phase: round(took / total, 3) for phase, took in account.seconds.items()}
+    rounds = len(seconds["native"]) + 1
+    work = Work.of(policy.model, prompt_lengths(policy.renderer.process(asked)), sizes, account.steps // rounds)
+    least = work.seconds(machine)
+    decode = shares["decode"] * statistics.median(seconds["native"])
+    print(f"share of time by phase: {shares}; rows in use {account.occupancy:.2f}")
+    print(
+        f"decoding {decode:.2f} s; at best {work.flops / machine.flops:.2f} s to compute and "
+        f"{work.nbytes / machine.bandwidth:.2f} s to read: {decode / least:.2f} times the roofline; "
+        f"keys and values {account.cache_bytes / 2**20:.0f} MiB"
+    )
+    return {"over_roofline": round(decode / least, 2), "occupancy": round(account.occupancy, 2)}
+
+
+def rates(name: str) -> dict[str, dict[int, float]]:
+    """Responses a CPU-second by responses a prompt (of 16 prompts), and by prompts (16 responses each)."""
+    print(f"--- rates, {name}")
+    with PolicyModule(Sized(name)).inference() as policy, endless(policy):
+        by_n = {n: _rate(policy, name, 16, n) for n in (1, 4, 16, 64)}
+        by_prompts = {num: _rate(policy, name, num, RESPONSES) for num in (10, 100, 1000)}
+    return {"by_responses": by_n, "by_prompts": by_prompts}
+
+
+def _rate(policy: Policy, name: str, num: int, n: int) -> float:
+    asked, sizes = prompts(name, num), [lengths(n, seed=i) for i in range(num)]
+    engine = NativeEngine()
     began = time.process_time()
-    groups = list(engine.generate(policy, [Request(prompt) for prompt in prompts], SAMPLING, seed))
-    return sum(len(group) for group in groups) / (time.process_time() - began)
+    by_native(policy, asked, sizes, engine)
+    rate = num * n / (time.process_time() - began)
+    print(f"{num} prompts, {n} responses each: {rate:.1f} a CPU-second, rows in use {engine.account.occupancy:.2f}")
+    return round(rate, 1)
 
 
 def main() -> None:
     """Measure and print."""
     torch.set_num_threads(1)
-    module = PolicyModule(TinyLlava())
-    source = DigitScenes("prompts", NUM_PROMPTS, seed=0)
-    prompts = [source[i] for i in range(NUM_PROMPTS)]
-    engines: dict[str, RolloutEngine] = {"native": NativeEngine(), "generate": GenerateEngine()}
-    rates: dict[str, list[float]] = {name: [] for name in engines}
-    with module.inference() as policy:
-        for repeat in range(REPEATS + 1):
-            for name, engine in engines.items():
-                rate = responses_a_second(engine, policy, prompts, repeat)
-                if repeat:  # the first is a warm-up
-                    rates[name].append(rate)
-    for name, found in rates.items():
-        print(f"{name}: {statistics.median(found):.0f} responses a CPU-second [{min(found):.0f}, {max(found):.0f}]")
-    ratios = [mine / theirs for mine, theirs in zip(rates["native"], rates["generate"], strict=True)]
-    print(json.dumps({"ratio": round(statistics.median(ratios), 2), "ratios": [round(ratio, 2) for ratio in ratios]}))
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.rollout")
+    parser.add_argument("models", nargs="*", choices=[*NUM_PROMPTS, []])
+    parser.add_argument("--rates", action="store_true")
+    given = parser.parse_args()
+    everything = not given.models and not given.rates
+    machine = Machine.measured()
+    print(f"one thread: {machine.flops / 1e9:.0f} GFLOP/s in fp32, {machine.bandwidth / 1e9:.1f} GB/s")
+    names = list(NUM_PROMPTS) if everything else given.models
+    result: dict[str, Any] = {name: measure(name, machine) for name in names}
+    if given.rates or everything:
+        result["rates"] = rates("tiny")
+    print(json.dumps(result))
 
 
 if __name__ == "__main__":

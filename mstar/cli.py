@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 
+from mstar.callbacks import BenchmarkReport
 from mstar.rewards import RewardModel
 
 # LightningCLI 2.6 calls what jsonargparse 4.49 deprecated: nothing a user of ours could mend.
@@ -57,6 +59,21 @@ class MstarCLI(LightningCLI):
         settings = self.config_init["fit"]
         if settings.get("ckpt_path") is None and last.is_file():
             settings["ckpt_path"] = str(last)
+
+    def before_validate(self) -> None:
+        """Leave the table to the report, if there is one: Lightning's own would repeat some of it."""
+        self._quieten("validate")
+
+    def before_test(self) -> None:
+        """As before ``validate``."""
+        self._quieten("test")
+
+    def _quieten(self, command: str) -> None:
+        callbacks = self.trainer.callbacks  # type: ignore[attr-defined]
+        if any(isinstance(callback, BenchmarkReport) for callback in callbacks):
+            self.config_init[command]["verbose"] = False
+        # Lightning asks for the callbacks a checkpoint was written with; measuring needs none of them.
+        warnings.filterwarnings("ignore", "Be aware that when using `ckpt_path`", UserWarning)
 
 
 def main(args: ArgsType = None, run: bool = True) -> MstarCLI:

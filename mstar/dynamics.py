@@ -83,8 +83,11 @@ def by_kind(groups: Sequence[Group]) -> dict[str, list[Group]]:
     return {kind: [group for group in groups if group.prompt.kind == kind] for kind in kinds}
 
 
-def wilson_interval(successes: int, n: int) -> tuple[float, float]:
+def wilson_interval(successes: float, n: int) -> tuple[float, float]:
     """95 % Wilson score interval of a share.
+
+    Also of a mean of n values in [0, 1], such as pass@k, given their sum: values between 0 and 1 scatter less than
+    zeros and ones of the same mean, so the interval is then too wide rather than too narrow.
 
     Raises:
         ValueError: If there is nothing to take a share of.

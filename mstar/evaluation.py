@@ -38,6 +38,10 @@ class Evaluated:
     """One response a prompt, at temperature 0."""
     sampled: tuple[Group, ...] = ()
     """Responses drawn for pass@k; empty if none were asked for."""
+    kinds: tuple[str, ...] = ()
+    """Kinds of all ranks' prompts of this batch, where a benchmark is reported by kind; the groups are one rank's."""
+    seconds: float = 0.0
+    """Wall-clock seconds the responses took to sample, whenever that was."""
 
     def without_images(self) -> Evaluated:
         """The same, light enough to keep and to send between ranks."""

@@ -55,6 +55,10 @@ class Sampling:
     """Nucleus mass in (0, 1]; 1 keeps all tokens."""
     top_k: int = 0
     """Most likely tokens kept; 0 keeps all."""
+    min_p: float = 0.0
+    """Tokens less likely than this share of the most likely one are left out, in [0, 1); 0 keeps all."""
+    stop: tuple[str, ...] = ()
+    """Texts that end a response where they appear; kept in it. Finish is ``stop``."""
     max_new_tokens: int = 512
     """Longest response, in tokens; reaching it ends the response with finish ``length``."""
 
@@ -67,6 +71,10 @@ class Sampling:
             raise ValueError(f"sampling.top_p is {self.top_p}; give a value in (0, 1], 1 to keep all tokens.")
         if self.top_k < 0:
             raise ValueError(f"sampling.top_k is {self.top_k}; give 0 to keep all tokens, or a positive count.")
+        if not 0 <= self.min_p < 1:
+            raise ValueError(f"sampling.min_p is {self.min_p}; give a share in [0, 1), 0 to keep all tokens.")
+        if not all(self.stop):
+            raise ValueError("sampling.stop holds an empty text, which would end every response at once; remove it.")
         if self.max_new_tokens < 1:
             raise ValueError(f"sampling.max_new_tokens is {self.max_new_tokens}; give 1 or more.")
 
@@ -83,7 +91,7 @@ class Rollout:
     tokens: tuple[int, ...]
     """The response's token ids, end token included if it was sampled."""
     finish: Finish = "stop"
-    """``stop``: the end token was sampled; ``length``: ``max_new_tokens`` was reached."""
+    """``stop``: the end token or a stop text was sampled; ``length``: ``max_new_tokens`` was reached."""
     temperature: float = 1.0
     logprobs: tuple[float, ...] | None = None
     """Log-probability of each token under the policy at temperature 1, natural log; ``None`` if not asked for."""
@@ -138,6 +146,8 @@ class Request:
     """Response tokens already there; sampled ones follow. ``Rollout.tokens`` holds both."""
     key: str = ""
     """Names the random stream; empty means the prompt's id."""
+    sampling: Sampling | None = None
+    """How this request is sampled where it differs from the call's: greedy ones may stand beside sampled ones."""
 
     @property
     def stream(self) -> str:

@@ -1,6 +1,7 @@
 """Callbacks that watch a run or write down its result."""
 
+from mstar.callbacks.benchmark_report import BenchmarkReport
 from mstar.callbacks.exploration import ExplorationMonitor
 from mstar.callbacks.export import Export
 
-__all__ = ["ExplorationMonitor", "Export"]
+__all__ = ["BenchmarkReport", "ExplorationMonitor", "Export"]

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch.distributed
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from mstar.callbacks.responses import gathered, write_responses
 from mstar.datamodules.evolving import EvolvingDataModule
 from mstar.dynamics import by_kind, summarize, wilson_interval
 from mstar.evaluation import Evaluated
-from mstar.files import write_atomically, write_json
-from mstar.rollout.store import to_parquet
+from mstar.files import write_json
 from mstar.types import Group
 
 
@@ -39,6 +38,7 @@ class ExplorationMonitor(Callback):
         data = trainer.datamodule  # type: ignore[attr-defined]
         if batch_idx == 0 and isinstance(data, EvolvingDataModule):
             metrics = rollout_metrics(data.groups, self.ks, self.by)
+            metrics |= cost_metrics(data.stage(trainer.current_epoch).manifest)
             pl_module.log_dict({f"rollout/{name}": value for name, value in metrics.items()}, rank_zero_only=True)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -76,10 +76,7 @@ class ExplorationMonitor(Callback):
             greedy, sampled = gathered(batches)
             result[split] = evaluation(greedy, sampled, self.ks, self.by)
             if trainer.is_global_zero:
-                folder.mkdir(parents=True, exist_ok=True)
-                write_atomically(folder / f"{split}-greedy.parquet", to_parquet(greedy))
-                if sampled:
-                    write_atomically(folder / f"{split}-sampled.parquet", to_parquet(sampled))
+                write_responses(folder, split, greedy, sampled)
         if trainer.is_global_zero:
             write_json(folder / "evaluation.json", result)
 
@@ -114,14 +111,10 @@ def rollout_metrics(groups: Sequence[Group], ks: Sequence[int], by: str | None) 
     }
 
 
-def gathered(batches: Sequence[Evaluated]) -> tuple[list[Group], list[Group]]:
-    """Greedy and sampled groups of all ranks, ordered by prompt id."""
-    mine = ([g for b in batches for g in b.greedy], [g for b in batches for g in b.sampled])
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-        return mine
-    everyone: list[Any] = [None] * torch.distributed.get_world_size()
-    torch.distributed.all_gather_object(everyone, mine)
-    return (
-        sorted((g for part in everyone for g in part[0]), key=lambda g: str(g.prompt.id)),
-        sorted((g for part in everyone for g in part[1]), key=lambda g: str(g.prompt.id)),
-    )
+def cost_metrics(manifest: Mapping[str, Any]) -> dict[str, float]:
+    """Seconds by phase, rates, and how full the engine's rows were in [0, 1], of an iteration's rollouts."""
+    spent, seconds = manifest["spent"], manifest["seconds"]
+    phases = {name: value for name, value in spent.items() if name.startswith("seconds/")}
+    sampled = {f"seconds/{name}": value for name, value in seconds.items()}
+    rates = {f"{name}_per_second": spent[name] / max(seconds["rollout"], 1e-9) for name in ("tokens", "responses")}
+    return {**phases, **sampled, **rates, "occupancy": spent["row_steps"] / max(spent["rows"], 1)}

@@ -8,7 +8,7 @@ from typing import Any
 
 from torchdata.stateful_dataloader import StatefulDataLoader
 
-from mstar.datamodules.order import passes
+from mstar.datamodules.order import passes, together
 from mstar.datamodules.policy_data import Example, PolicyDataModule
 from mstar.evaluation import EvaluationSet
 from mstar.modules.policy import Policy
@@ -44,9 +44,12 @@ class EvolvingDataModule(PolicyDataModule):
         engine: Samples the responses; ``None`` is the native one.
         seed_cot: Written responses trained on beside the kept ones, once a pass; ``None`` for none.
         advantage: Weighs kept responses within their group, for policy-gradient objectives; ``None`` weighs all 1.
-        batch_size: Responses a training batch, on each rank.
+        batch_size: Responses an optimizer step, on each rank.
         num_passes: Passes over the training set an iteration; the paper's is inferred to be 1.
         seed: Of sampling and order; ``None`` takes the run's (``seed_everything``).
+        token_budget: Tokens a forward pass, padding included; a batch above it is trained on in parts.
+        share_prompts: Shuffle prompts and not responses, so that a prompt's kept responses stay together and it is
+            computed once for them; ``None``: where the model can. False shuffles responses.
     """
 
     def __init__(
@@ -64,8 +67,10 @@ class EvolvingDataModule(PolicyDataModule):
         batch_size: int = 128,
         num_passes: int = 1,
         seed: int | None = None,
+        token_budget: int = 4096,
+        share_prompts: bool | None = None,
     ) -> None:
-        super().__init__(reward, evaluation, engine or NativeEngine(), batch_size, seed)
+        super().__init__(reward, evaluation, engine or NativeEngine(), batch_size, seed, token_budget, share_prompts)
         self.prompts = prompts
         self.sampling = sampling
         self.selectors = tuple(selectors)
@@ -76,14 +81,16 @@ class EvolvingDataModule(PolicyDataModule):
         self.num_passes = num_passes
         self.groups: list[Group] = []
 
-    def train_dataloader(self) -> StatefulDataLoader[Inputs]:
+    def train_dataloader(self) -> StatefulDataLoader[list[Inputs]]:
         """The training set of the current iteration: sampled now, or read back from the store."""
         iteration = self._iteration()
         self.groups = self.evolve(iteration)
         self.prompts.update(self.groups)
         examples = self._examples(self.groups)
-        order = passes(len(examples), 0, self.num_passes * len(examples), stable_seed(self.seed, "order", iteration))
-        return self.training_loader([examples[i] for i in order])
+        seed = stable_seed(self.seed, "order", iteration)
+        units = together([e.prompt.id for e in examples]) if self.sharing else [[i] for i in range(len(examples))]
+        order = passes(len(units), 0, self.num_passes * len(units), seed)
+        return self.training_loader([examples[i] for unit in order for i in units[unit]])
 
     def stage(self, iteration: int) -> Stage:
         """Where the rollouts of an iteration are kept."""

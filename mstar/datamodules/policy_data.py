@@ -14,9 +14,13 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 from torchdata.stateful_dataloader import StatefulDataLoader
 
+from mstar.datamodules.order import dealt
+from mstar.datamodules.served import refuse_resharding, served_policy
 from mstar.evaluation import Evaluated, EvaluationBatches, EvaluationSet
+from mstar.modules.packing import pack, ragged
 from mstar.modules.policy import PolicyModule
 from mstar.modules.renderer import Inputs, Renderer
+from mstar.modules.tree import shares
 from mstar.rewards.reward import RewardModel
 from mstar.rollout.engine import RolloutEngine
 from mstar.rollout.ranks import Ranks
@@ -45,8 +49,10 @@ class PolicyDataModule(LightningDataModule, ABC):
         reward: Scores responses; given by the CLI's ``reward`` key.
         evaluation: Validation and test prompts.
         engine: Samples the responses.
-        batch_size: Responses a training batch, on each rank.
+        batch_size: Responses an optimizer step, on each rank.
         seed: Of sampling and order; ``None`` takes the run's (``seed_everything``).
+        token_budget: Tokens a forward pass, padding included; a batch above it is trained on in parts.
+        share_prompts: Compute a prompt once for all its responses in a batch; ``None``: where the model can.
     """
 
     def __init__(
@@ -56,21 +62,40 @@ class PolicyDataModule(LightningDataModule, ABC):
         engine: RolloutEngine,
         batch_size: int,
         seed: int | None,
+        token_budget: int,
+        share_prompts: bool | None,
     ) -> None:
         super().__init__()
+        if token_budget < 1:
+            raise ValueError(f"data.token_budget is {token_budget}; give 1 or more, for instance 4096.")
         self.reward = reward
         self.evaluation = evaluation
         self.engine = engine
         self.batch_size = batch_size
         self.seed = run_seed(seed)
+        self.token_budget = token_budget
+        self.share_prompts = share_prompts
+
+    @property
+    def sharing(self) -> bool:
+        """Whether responses of a prompt stand in one row, and next to each other in the training order.
+
+        Raises:
+            ValueError: If it is asked for and the model cannot.
+        """
+        model = self.policy.model
+        assert model is not None
+        if self.share_prompts and not shares(model):
+            raise ValueError(
+                f"data.share_prompts is true, but {model.config.model_type} needs a row for each response: its "
+                f"attention is not plain causal. Leave the setting out."
+            )
+        return shares(model) if self.share_prompts is None else self.share_prompts
 
     @property
     def policy(self) -> PolicyModule:
         """The policy of the run this datamodule serves."""
-        module = self.trainer.lightning_module if self.trainer else None
-        if not isinstance(module, PolicyModule):
-            raise RuntimeError(f"{type(self).__name__} samples from a PolicyModule, but model is {type(module)}.")
-        return module
+        return served_policy(self)
 
     @property
     def ranks(self) -> Ranks:
@@ -95,8 +120,7 @@ class PolicyDataModule(LightningDataModule, ABC):
             raise ValueError(
                 "The training set changes every epoch: set trainer.reload_dataloaders_every_n_epochs to 1."
             )
-        if self.trainer._accelerator_connector.use_distributed_sampler:
-            raise ValueError("mstar shards prompts itself: set trainer.use_distributed_sampler to false.")
+        refuse_resharding(self.trainer)
 
     def val_dataloader(self) -> DataLoader[Evaluated]:
         """Measurements of the validation prompts."""
@@ -112,17 +136,16 @@ class PolicyDataModule(LightningDataModule, ABC):
             batch if isinstance(batch, Evaluated) else super().transfer_batch_to_device(batch, device, dataloader_idx)
         )
 
-    def training_loader(self, examples: Sequence[Example]) -> StatefulDataLoader[Inputs]:
+    def training_loader(self, examples: Sequence[Example]) -> StatefulDataLoader[list[Inputs]]:
         """This rank's batches, in the order given; its position is part of a mid-epoch checkpoint.
 
         Ranks get the same number of examples: the last few are dropped, at most ``world_size - 1``.
         """
         ranks = self.ranks
-        even = examples[: len(examples) - len(examples) % ranks.world_size]
         return StatefulDataLoader(
-            ranks.share(even),
+            dealt(examples, self.batch_size, ranks.rank, ranks.world_size),
             batch_size=self.batch_size,
-            collate_fn=partial(collate, self.policy.renderer),
+            collate_fn=partial(collate, self.policy.renderer, self.token_budget, self.sharing),
         )
 
     def _measurements(self, split: str, source: PromptSource) -> DataLoader[Evaluated]:
@@ -150,11 +173,16 @@ class PolicyDataModule(LightningDataModule, ABC):
         return self.reward.score([found[prompt.id] for prompt in prompts])
 
 
-def collate(renderer: Renderer, examples: Sequence[Example]) -> Inputs:
-    """A training batch: model inputs, ``labels``, ``advantages`` ``(B,)`` and ``old_logprobs`` ``(B, T)``."""
-    batch = renderer.supervise([e.prompt for e in examples], [e.tokens for e in examples])
-    old = torch.zeros(batch["labels"].shape)
-    for row, example in enumerate(examples):
-        if example.logprobs is not None:
-            old[row][batch["labels"][row] >= 0] = torch.tensor(example.logprobs)
-    return {**batch, "advantages": torch.tensor([e.advantage for e in examples]), "old_logprobs": old}
+def collate(renderer: Renderer, token_budget: int, share: bool, examples: Sequence[Example]) -> list[Inputs]:
+    """The parts of an optimizer step's batch, as ``Objective.loss`` describes them."""
+    totals = {
+        "num_tokens": torch.tensor(sum(len(example.tokens) for example in examples)),
+        "num_responses": torch.tensor(len(examples)),
+    }
+    parts = []
+    for part in pack(renderer, [(example.prompt, example.tokens) for example in examples], token_budget, share):
+        own = [examples[number] for number in part["index"].tolist()]
+        old = [example.logprobs or [0.0] * len(example.tokens) for example in own]
+        advantages = torch.tensor([example.advantage for example in own])
+        parts.append({**part, **totals, "advantages": advantages, "old_logprobs": ragged(old, 0.0)})
+    return parts

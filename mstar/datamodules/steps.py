@@ -12,7 +12,8 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 from torchdata.stateful_dataloader import StatefulDataLoader
 
-from mstar.datamodules.order import passes
+from mstar.datamodules.order import dealt, passes, together
+from mstar.modules.packing import ragged
 from mstar.modules.policy import PolicyModule
 from mstar.modules.process_reward import NO_STEP, ProcessRewardModule
 from mstar.modules.renderer import Inputs
@@ -40,8 +41,11 @@ class StepDataModule(LightningDataModule):
         separator: What separates steps.
         engine: Samples; ``None`` is the native one.
         held_out: Share of prompts whose labels validate, in (0, 1).
-        batch_size: Responses a training batch, on each rank.
+        batch_size: Responses an optimizer step, on each rank.
         seed: Of sampling, split and order; ``None`` takes the run's (``seed_everything``).
+        token_budget: Tokens a forward pass, padding included; a batch above it is trained on in parts.
+        share_prompts: Shuffle prompts and not responses, so that a prompt's responses stay together and it is computed
+            once for them; ``None``: where the model can. False shuffles responses.
     """
 
     def __init__(
@@ -56,6 +60,8 @@ class StepDataModule(LightningDataModule):
         held_out: float = 0.1,
         batch_size: int = 32,
         seed: int | None = None,
+        token_budget: int = 4096,
+        share_prompts: bool | None = None,
     ) -> None:
         super().__init__()
         if not 0 < held_out < 1:
@@ -64,6 +70,8 @@ class StepDataModule(LightningDataModule):
         self.folder = Path(labels)
         self.held_out = held_out
         self.batch_size = batch_size
+        self.token_budget = token_budget
+        self.share_prompts = share_prompts
         self.seed = run_seed(seed)
         self.labeller = Labeller(
             engine or NativeEngine(), reward, sampling, num_completions, separator, stable_seed(self.seed, "labels")
@@ -93,36 +101,57 @@ class StepDataModule(LightningDataModule):
         self.training = [(row, by_id[row.prompt_id]) for row in rows if not self._validates(row)]
         self.validating = [(row, by_id[row.prompt_id]) for row in rows if self._validates(row)]
 
-    def train_dataloader(self) -> StatefulDataLoader[Inputs]:
+    def train_dataloader(self) -> StatefulDataLoader[list[Inputs]]:
         """One pass over the labelled responses, in an order of the epoch's own."""
         assert self.trainer is not None
-        total = len(self.training)
-        order = passes(total, self.trainer.current_epoch * total, total, self.seed)
-        return self._loader([self.training[i] for i in order])
+        rows = range(len(self.training))
+        units = together([row.prompt_id for row, _ in self.training]) if self._sharing else [[i] for i in rows]
+        order = passes(len(units), self.trainer.current_epoch * len(units), len(units), self.seed)
+        return self._loader([self.training[i] for unit in order for i in units[unit]])
 
-    def val_dataloader(self) -> StatefulDataLoader[Inputs]:
+    def val_dataloader(self) -> StatefulDataLoader[list[Inputs]]:
         """Labelled responses of held-out prompts."""
         return self._loader(self.validating)
 
     def _validates(self, row: StepLabels) -> bool:
         return stable_seed(self.seed, "held out", row.prompt_id) / 2**63 < self.held_out
 
-    def _loader(self, rows: Sequence[tuple[StepLabels, int]]) -> StatefulDataLoader[Inputs]:
-        assert self.trainer is not None and isinstance(self.trainer.lightning_module, ProcessRewardModule)
+    @property
+    def _module(self) -> ProcessRewardModule:
+        module = self.trainer.lightning_module if self.trainer else None
+        if not isinstance(module, ProcessRewardModule):
+            raise RuntimeError("Step labels train a process reward model: set model to a ProcessRewardModule.")
+        return module
+
+    @property
+    def _sharing(self) -> bool:
+        return self._module.can_share if self.share_prompts is None else self.share_prompts
+
+    def _loader(self, rows: Sequence[tuple[StepLabels, int]]) -> StatefulDataLoader[list[Inputs]]:
+        assert self.trainer is not None
         ranks = Ranks.of(self.trainer)
-        even = rows[: len(rows) - len(rows) % ranks.world_size]
         return StatefulDataLoader(
-            ranks.share(even),
+            dealt(rows, self.batch_size, ranks.rank, ranks.world_size),
             batch_size=self.batch_size,
-            collate_fn=partial(collate, self.trainer.lightning_module, self.prompts),
+            collate_fn=partial(collate, self._module, self.prompts, self.token_budget, self._sharing),
         )
 
 
-def collate(module: ProcessRewardModule, prompts: PromptSource, rows: Sequence[tuple[StepLabels, int]]) -> Inputs:
-    """A batch for ``ProcessRewardModule``: inputs, ``steps`` and ``step_labels`` ``(B, S)``, -1 where no step is."""
+def collate(
+    module: ProcessRewardModule,
+    prompts: PromptSource,
+    token_budget: int,
+    share: bool,
+    rows: Sequence[tuple[StepLabels, int]],
+) -> list[Inputs]:
+    """A batch: parts with ``step_labels`` ``(R, S)``, -1 for none, and ``num_steps`` in all."""
     asked: list[Prompt] = [prompts[index] for _, index in rows]
-    batch = module.encode(asked, [row.text for row, _ in rows])
-    labels = torch.full(batch["steps"].shape, NO_STEP)
-    for i, (row, _) in enumerate(rows):
-        labels[i, : len(row.labels)] = torch.tensor(row.labels)
-    return {**batch, "step_labels": labels}
+    total = torch.tensor(sum(len(row.labels) for row, _ in rows))
+    return [
+        {
+            **part,
+            "step_labels": ragged([rows[number][0].labels for number in part["index"].tolist()], NO_STEP),
+            "num_steps": total,
+        }
+        for part in module.parts(asked, [row.text for row, _ in rows], token_budget, share)
+    ]

@@ -26,10 +26,12 @@ class WarmupDataModule(PolicyDataModule):
         examples: Prompts with a ``cot``.
         evaluation: Validation and test prompts.
         engine: Samples responses in validation; ``None`` is the native one.
-        batch_size: Responses a batch, on each rank.
+        batch_size: Responses an optimizer step, on each rank.
         steps_per_epoch: Batches between two validations; ``None`` is one pass.
         shuffle: A new random order each pass.
         seed: Of the order; ``None`` takes the run's (``seed_everything``).
+        token_budget: Tokens a forward pass, padding included; a batch above it is trained on in parts.
+        share_prompts: Compute a prompt once for all its responses in a batch; ``None``: where the model can.
     """
 
     def __init__(
@@ -42,13 +44,15 @@ class WarmupDataModule(PolicyDataModule):
         steps_per_epoch: int | None = None,
         shuffle: bool = True,
         seed: int | None = None,
+        token_budget: int = 4096,
+        share_prompts: bool | None = None,
     ) -> None:
-        super().__init__(reward, evaluation, engine or NativeEngine(), batch_size, seed)
+        super().__init__(reward, evaluation, engine or NativeEngine(), batch_size, seed, token_budget, share_prompts)
         self.examples = examples
         self.steps_per_epoch = steps_per_epoch
         self.shuffle = shuffle
 
-    def train_dataloader(self) -> StatefulDataLoader[Inputs]:
+    def train_dataloader(self) -> StatefulDataLoader[list[Inputs]]:
         """The batches of the current epoch."""
         assert self.trainer is not None
         total = len(self.examples)

@@ -16,6 +16,7 @@ from transformers import PreTrainedModel, ProcessorMixin
 
 from mstar.evaluation import Evaluated
 from mstar.modules.backbone import Backbone
+from mstar.modules.parts import PartsModule, Share
 from mstar.modules.renderer import Inputs, Renderer
 from mstar.objectives.objective import Objective
 from mstar.objectives.sft import SFT
@@ -34,7 +35,7 @@ class Policy:
     renderer: Renderer
 
 
-class PolicyModule(LightningModule):
+class PolicyModule(PartsModule):
     """Wraps a vision-language model as the policy.
 
     Args:
@@ -98,14 +99,10 @@ class PolicyModule(LightningModule):
             yield Policy(self.model, self.renderer)
         self.train(was_training)
 
-    def training_step(self, batch: Inputs, batch_idx: int) -> Tensor:
-        """Loss of a batch of kept responses under the objective."""
+    def part_loss(self, part: Inputs) -> Share:
+        """The objective's loss on a part of the kept responses."""
         assert self.model is not None
-        loss, metrics = self.objective.loss(self.model, batch)
-        size = len(batch["input_ids"])
-        self.log("train/loss", loss.detach(), prog_bar=True, batch_size=size)
-        self.log_dict({f"train/{name}": value for name, value in metrics.items()}, batch_size=size)
-        return loss
+        return self.objective.loss(self.model, part)
 
     def validation_step(self, batch: Evaluated, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Log the share of prompts whose greedy response is correct, as ``<split>/accuracy``."""

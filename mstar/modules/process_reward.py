@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -17,9 +16,13 @@ from transformers import PreTrainedModel, ProcessorMixin
 
 from mstar.files import read_json, write_json
 from mstar.modules.backbone import Backbone, PretrainedBackbone
+from mstar.modules.logprobs import on_device
+from mstar.modules.packing import pack, ragged
+from mstar.modules.parts import PartsModule, Share
 from mstar.modules.policy import adamw, freeze
 from mstar.modules.renderer import Inputs, Renderer
 from mstar.modules.step_heads import HEADS, ScalarHead, StepHead
+from mstar.modules.tree import shares
 from mstar.steps import step_ends
 from mstar.types import Prompt
 
@@ -27,7 +30,7 @@ HEAD, SETTINGS = "process_head.safetensors", "process_reward.json"
 NO_STEP = -1.0
 
 
-class ProcessRewardModule(LightningModule):
+class ProcessRewardModule(PartsModule):
     """Trains step rewards on Monte-Carlo labels (Math-Shepherd, 2312.08935; the paper's own head is not stated).
 
     Args:
@@ -83,60 +86,77 @@ class ProcessRewardModule(LightningModule):
             raise RuntimeError("The process reward model is not loaded yet: call configure_model() first.")
         return Renderer(self.processor, self.instruction)
 
-    def encode(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> Inputs:
-        """Model inputs of responses, and ``steps`` ``(B, S)``: the position of each step's last token, -1 for none."""
+    @property
+    def can_share(self) -> bool:
+        """Whether responses of a prompt can stand in one row."""
+        assert self.model is not None
+        return shares(self.model)
+
+    def parts(
+        self, prompts: Sequence[Prompt], texts: Sequence[str], token_budget: int, share: bool
+    ) -> Iterator[Inputs]:
+        """Parts of ``pack`` with ``steps`` ``(R, S)``: which token is a step's last one, from 0; -1 for none."""
         found = [self.renderer.step_ends(text, step_ends(text, self.separator)) for text in texts]
-        batch = self.renderer.supervise(
-            prompts, [tokens or (self.renderer.tokenizer.eos_token_id,) for tokens, _ in found]
-        )
-        first = (batch["labels"] >= 0).int().argmax(1)  # (B,) where the response begins
-        steps = torch.full((len(texts), max(1, max(len(ends) for _, ends in found))), -1)
-        for row, (_, ends) in enumerate(found):
-            steps[row, : len(ends)] = first[row] + torch.tensor(ends, dtype=torch.long)
-        return {**batch, "steps": steps}
+        nothing = (self.renderer.tokenizer.eos_token_id,)  # stands for a response without text
+        pairs = [(prompt, tokens or nothing) for prompt, (tokens, _) in zip(prompts, found, strict=True)]
+        for part in pack(self.renderer, pairs, token_budget, share):
+            ends = [found[number][1] for number in part["index"].tolist()]
+            yield {**part, "steps": ragged(ends, -1)}
 
     def forward(self, batch: Inputs) -> Tensor:
-        """Logits ``(B, S)`` of each step being right; positions without a step hold nonsense."""
+        """Logits ``(R, S)`` of each step being right; positions without a step hold nonsense."""
         assert self.model is not None
         logits: Tensor = self.head(self.model, batch)
         return logits
 
     @torch.no_grad()
-    def score_steps(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> list[tuple[float, ...]]:
-        """Step rewards in [0, 1] of each response; an empty tuple for one without steps."""
+    def score_steps(
+        self, prompts: Sequence[Prompt], texts: Sequence[str], token_budget: int = 8192
+    ) -> list[tuple[float, ...]]:
+        """Step rewards in [0, 1] of each response; an empty tuple for one without steps.
+
+        Args:
+            prompts: One a response; those with the same id are encoded once.
+            texts: The responses.
+            token_budget: Tokens a forward pass, padding included.
+        """
         self.configure_model()
+        assert self.model is not None
         was_training = self.training
         self.eval()
-        batch = {k: _place(v, self.model) for k, v in self.encode(prompts, texts).items()}
-        scores = torch.sigmoid(self(batch))
+        scores: list[tuple[float, ...]] = [()] * len(texts)
+        for part in self.parts(prompts, texts, token_budget, self.can_share):
+            chances = torch.sigmoid(self(on_device(self.model, part)))
+            for number, row, steps in zip(part["index"].tolist(), chances, part["steps"], strict=True):
+                scores[number] = tuple(row[steps.to(row.device) >= 0].tolist())
         self.train(was_training)
-        real = batch["steps"] >= 0
-        return [tuple(row[mask].tolist()) for row, mask in zip(scores, real, strict=True)]
+        return scores
 
-    def training_step(self, batch: Inputs, batch_idx: int) -> Tensor:
+    def part_loss(self, part: Inputs) -> Share:
         """Binary cross-entropy averaged over the batch's steps."""
-        loss, _, _ = self._step(batch)
-        self.log("train/loss", loss.detach(), prog_bar=True, batch_size=len(batch["steps"]))
-        return loss
+        loss, _, _ = self._step(part)
+        return loss, {}
 
-    def validation_step(self, batch: Inputs, batch_idx: int) -> None:
+    def validation_step(self, batch: Sequence[Inputs], batch_idx: int) -> None:
         """Log loss, and AUC, calibration error and accuracy at 0.5 against the labels rounded."""
-        loss, logits, labels = self._step(batch)
-        truth, chance = (labels >= 0.5).int(), torch.sigmoid(logits)
+        losses, logits, targets = zip(*(self._step(part) for part in batch), strict=True)
+        labels = torch.cat(targets)
+        truth, chance = (labels >= 0.5).int(), torch.sigmoid(torch.cat(logits))
         self.auc.update(chance, truth)
         self.calibration.update(chance, truth)
         settings: dict[str, Any] = {"on_epoch": True, "batch_size": len(labels), "sync_dist": True}
-        self.log("val/loss", loss, prog_bar=True, **settings)
+        self.log("val/loss", torch.stack(losses).sum(), prog_bar=True, **settings)
         self.log("val/accuracy", ((chance >= 0.5).int() == truth).float().mean(), **settings)
         self.log("val/auc", self.auc, on_epoch=True, prog_bar=True)
         self.log("val/calibration_error", self.calibration, on_epoch=True)
 
-    def _step(self, batch: Inputs) -> tuple[Tensor, Tensor, Tensor]:
-        real = batch["step_labels"] != NO_STEP
-        labels = batch["step_labels"][real]
+    def _step(self, part: Inputs) -> tuple[Tensor, Tensor, Tensor]:
+        real = part["step_labels"] != NO_STEP
+        labels = part["step_labels"][real]
         labels = (labels > 0).float() if self.hard_labels else labels
-        logits = self(batch)[real]
-        return binary_cross_entropy_with_logits(logits, labels), logits, labels
+        logits = self(part)[real]
+        loss = binary_cross_entropy_with_logits(logits, labels, reduction="sum") / part["num_steps"]
+        return loss, logits, labels
 
     def configure_optimizers(self) -> Any:
         """Build the optimizer over trainable parameters, and the schedule, stepped after every optimizer step."""
@@ -184,8 +204,3 @@ class ProcessRewardModule(LightningModule):
         module.configure_model()
         module.head.load_state_dict(load_file(folder / HEAD))
         return module.eval()
-
-
-def _place(value: Tensor, model: PreTrainedModel | None) -> Tensor:
-    assert model is not None
-    return value.to(model.device, model.dtype if value.is_floating_point() else value.dtype)

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, ProcessorMixin
 
+from mstar.modules.tree import Inputs as Inputs
+from mstar.modules.tree import Tree
 from mstar.types import Prompt
 
-Inputs = dict[str, Tensor]
 IGNORED = -100  # the label of positions that are not trained
 
 
@@ -42,6 +43,17 @@ class Renderer:
         rendered: str = self.processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
         return rendered
 
+    def process(self, prompts: Sequence[Prompt]) -> Inputs:
+        """Encode prompts, left-padded: ``input_ids`` and ``attention_mask`` ``(B, T)``, and what the images become."""
+        images = [list(prompt.images) for prompt in prompts]
+        batch = self.processor(
+            text=[self.text(prompt) for prompt in prompts],
+            images=images if any(images) else None,
+            padding=True,
+            return_tensors="pt",
+        )
+        return {k: v for k, v in batch.items() if isinstance(v, Tensor) and k != "labels"}
+
     def encode(self, prompts: Sequence[Prompt], prefixes: Sequence[Sequence[int]] | None = None) -> Inputs:
         """Encode prompts, left-padded, each with the beginning of a response if ``prefixes`` has one.
 
@@ -52,7 +64,7 @@ class Renderer:
         Returns:
             ``input_ids`` and ``attention_mask`` ``(B, T)``, and what else the processor makes (pixels, grids).
         """
-        inputs = self._process(prompts)
+        inputs = self.process(prompts)
         if prefixes is None or not any(prefixes):
             return inputs
         width = inputs["input_ids"].shape[1]
@@ -76,27 +88,37 @@ class Renderer:
             out[i, width - len(row) :] = row
         return out
 
-    def supervise(self, prompts: Sequence[Prompt], responses: Sequence[Sequence[int]]) -> Inputs:
-        """Encode prompts with whole responses, right-padded, and labels on the response tokens only.
+    def rows(self, prompts: Sequence[Prompt], trees: Sequence[Tree]) -> Inputs:
+        """Encode prompts, each once, with a tree of response tokens behind it; right-padded.
+
+        Args:
+            prompts: B prompts.
+            trees: What follows each.
 
         Returns:
-            The model's inputs with ``input_ids``, ``attention_mask`` and ``labels`` ``(B, T)``; ``labels`` is -100
-            on prompt, image and padding positions.
+            The model's inputs with ``input_ids`` and ``attention_mask`` ``(B, T)``, ``ends`` ``(B, T)``: the position
+            behind each token's last descendant, 0 on padding; and ``prompt_lengths`` ``(B,)``.
         """
-        inputs = self._process(prompts)
-        width = inputs["input_ids"].shape[1]
-        real = [_real(mask) for mask in inputs["attention_mask"]]
-        lengths = [int(r.sum()) + len(tokens) for r, tokens in zip(real, responses, strict=True)]
-        out = {k: v for k, v in inputs.items() if v.dim() != 2 or v.shape[1] != width}
-        labels = torch.full((len(prompts), max(lengths)), IGNORED)
+        return self.behind(self.process(prompts), trees)
+
+    def behind(self, inputs: Inputs, trees: Sequence[Tree]) -> Inputs:
+        """Put a tree of response tokens behind each prompt of ``process``; see ``rows``."""
+        real = inputs["attention_mask"].bool()
+        size = inputs["input_ids"].shape
+        lengths = real.sum(1)  # (B,)
+        totals = [int(n) + len(tree.tokens) for n, tree in zip(lengths, trees, strict=True)]
+        out = {k: v for k, v in inputs.items() if v.shape != size}
         for name in inputs.keys() - out.keys():
             pad = self.tokenizer.pad_token_id if name == "input_ids" else 0
-            out[name] = torch.full((len(prompts), max(lengths)), pad, dtype=inputs[name].dtype)
-            for i, tokens in enumerate(responses):
-                row = torch.cat([inputs[name][i][real[i]], _tail(name, tokens, inputs[name].dtype)])
-                out[name][i, : len(row)] = row
-                labels[i, len(row) - len(tokens) : len(row)] = torch.tensor(tokens)
-        return {**out, "labels": labels}
+            out[name] = torch.full((size[0], max(totals)), pad, dtype=inputs[name].dtype)
+            for i, tree in enumerate(trees):
+                out[name][i, : lengths[i]] = inputs[name][i][real[i]]
+                out[name][i, lengths[i] : totals[i]] = _tail(name, tree.tokens, inputs[name].dtype)
+        ends = torch.zeros(size[0], max(totals), dtype=torch.long)
+        for i, tree in enumerate(trees):
+            ends[i, : lengths[i]] = totals[i]
+            ends[i, lengths[i] : totals[i]] = torch.tensor(tree.ends, dtype=torch.long) + lengths[i]
+        return {**out, "ends": ends, "prompt_lengths": lengths}
 
     def response_tokens(self, text: str) -> tuple[int, ...]:
         """Tokens of a written response, end token included."""
@@ -121,16 +143,6 @@ class Renderer:
         coded = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
         starts = [start for start, _ in coded["offset_mapping"]]
         return tuple(coded["input_ids"]), tuple(max(0, sum(s < end for s in starts) - 1) for end in ends)
-
-    def _process(self, prompts: Sequence[Prompt]) -> Inputs:
-        images = [list(prompt.images) for prompt in prompts]
-        batch = self.processor(
-            text=[self.text(prompt) for prompt in prompts],
-            images=images if any(images) else None,
-            padding=True,
-            return_tensors="pt",
-        )
-        return {k: v for k, v in batch.items() if isinstance(v, Tensor) and k != "labels"}
 
 
 def placeholders(model: PreTrainedModel) -> list[int]:

@@ -8,7 +8,9 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from mstar.objectives.objective import token_logprobs
+from mstar.modules.logprobs import token_logprobs
+from mstar.modules.packing import model_inputs
+from mstar.modules.tree import tree_inputs
 
 Batch = dict[str, Tensor]
 GAIN = 50.0  # the likelihood head's two numbers learn this many times as fast as the backbone beside them
@@ -22,12 +24,12 @@ class StepHead(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, model: PreTrainedModel, batch: Batch) -> Tensor:
-        """Give logits ``(B, S)`` of each step being right; positions without a step hold nonsense.
+        """Give logits ``(R, S)`` of each step being right; positions without a step hold nonsense.
 
         Args:
             model: The backbone.
-            batch: Model inputs, ``labels`` ``(B, T)`` with the response's tokens, and ``steps`` ``(B, S)``, the
-                position of each step's last token, -1 for none.
+            batch: A part as ``mstar.modules.packing`` describes it, with ``steps`` ``(R, S)``: which of the
+                response's tokens is a step's last one, from 0, and -1 for none.
         """
 
 
@@ -54,10 +56,10 @@ class ScalarHead(StepHead):
 
     def forward(self, model: PreTrainedModel, batch: Batch) -> Tensor:
         """See ``StepHead.forward``."""
-        inputs = {k: v for k, v in batch.items() if k not in ("steps", "labels", "step_labels")}
+        inputs = tree_inputs(model, model_inputs(batch))
         hidden = model.base_model(**inputs, use_cache=False).last_hidden_state  # (B, T, H)
-        index = batch["steps"].clamp(min=0)[..., None].expand(-1, -1, hidden.shape[-1])
-        logits: Tensor = self.linear(self.dropout(hidden.gather(1, index).float()))[..., 0]
+        places = batch["places"].gather(1, batch["steps"].clamp(min=0))  # (R, S)
+        logits: Tensor = self.linear(self.dropout(hidden[batch["rows"][:, None], places].float()))[..., 0]
         return logits
 
 
@@ -77,9 +79,8 @@ class LikelihoodHead(StepHead):
 
     def forward(self, model: PreTrainedModel, batch: Batch) -> Tensor:
         """See ``StepHead.forward``."""
-        logprobs, _ = token_logprobs(model, {k: v for k, v in batch.items() if k not in ("steps", "step_labels")})
-        total = torch.cat([logprobs.new_zeros(len(logprobs), 1), logprobs], 1).cumsum(1)  # (B, T), up to each position
-        until = total.gather(1, batch["steps"].clamp(min=0))  # (B, S)
+        logprobs, _ = token_logprobs(model, batch)
+        until = logprobs.cumsum(1).gather(1, batch["steps"].clamp(min=0))  # (R, S) up to each step's end
         before = torch.cat([until.new_zeros(len(until), 1), until[:, :-1]], 1)
         return (1 + GAIN * self.scale) * (until - before) + 1 + GAIN * self.shift
 

@@ -6,14 +6,15 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from mstar.objectives.objective import Batch, token_logprobs
+from mstar.modules.logprobs import token_logprobs
+from mstar.objectives.objective import Batch
 
 
 class GRPO:
     """Clipped surrogate on group-normalised advantages (DeepSeekMath, eq. 3, without the KL term).
 
     Use it with ``KeepAll`` (or ``VariedGroups``), an interval of one batch and an engine that records log-probs.
-    ``clip_high`` above ``clip_low`` is DAPO's clip-higher. Tokens are averaged over the batch (DAPO), not first
+    ``clip_high`` above ``clip_low`` is DAPO's clip-higher. Tokens are averaged over the step (DAPO), not first
     within each response (DeepSeekMath).
 
     Args:
@@ -28,10 +29,10 @@ class GRPO:
     def loss(self, model: PreTrainedModel, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """``-mean_t min(ρ A, clip(ρ, 1-ε_low, 1+ε_high) A)`` with ``ρ = π(token) / π_old(token)``."""
         logprobs, mask = token_logprobs(model, batch)
-        ratio = torch.exp(logprobs - batch["old_logprobs"][:, 1:])
+        ratio = torch.exp(logprobs - batch["old_logprobs"])
         advantages = batch["advantages"][:, None]
         clipped = ratio.clamp(1 - self.clip_low, 1 + self.clip_high)
         surrogate = torch.minimum(ratio * advantages, clipped * advantages) * mask
-        tokens = mask.sum().clamp(min=1)
+        tokens = batch["num_tokens"]
         share = ((ratio != clipped) & mask).sum() / tokens
         return -surrogate.sum() / tokens, {"clipped": share, "ratio": (ratio * mask).sum().detach() / tokens}

@@ -5,16 +5,17 @@ from __future__ import annotations
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from mstar.objectives.objective import Batch, token_logprobs
+from mstar.modules.logprobs import token_logprobs
+from mstar.objectives.objective import Batch
 
 
 class SFT:
-    """Negative log-likelihood of the response tokens, averaged over the batch's tokens (paper, section 1.1).
+    """Negative log-likelihood of the response tokens, averaged over the step's tokens (paper, section 1.1).
 
     The paper does not say whether it averages over tokens or over responses; tokens is what Hugging Face trainers do.
     """
 
     def loss(self, model: PreTrainedModel, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """Mean of ``-log π(token)`` over response tokens, natural log."""
-        logprobs, mask = token_logprobs(model, batch)
-        return -logprobs.sum() / mask.sum().clamp(min=1), {}
+        logprobs, _ = token_logprobs(model, batch)
+        return -logprobs.sum() / batch["num_tokens"], {}

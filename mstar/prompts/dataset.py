@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import datasets
-from PIL import Image
 
+from mstar.prompts.images import listed, open_image
 from mstar.prompts.listed import ListedPrompts
 from mstar.types import Prompt
 
@@ -65,7 +64,9 @@ class DatasetPrompts(ListedPrompts):
         return Prompt(
             id=self._ids[index],
             question=str(ours["question"]),
-            images=tuple(self._open(value, index) for value in _listed(ours.get("images"))),
+            images=tuple(
+                open_image(value, self.root, f"{self.path}, row {index}") for value in listed(ours.get("images"))
+            ),
             answer=_text(ours.get("answer")),
             kind=_text(ours.get("kind")) or "",
             cot=_text(ours.get("cot")),
@@ -104,30 +105,6 @@ class DatasetPrompts(ListedPrompts):
                 )
         return ids
 
-    def _open(self, value: Any, row: int) -> Image.Image:
-        if isinstance(value, Image.Image):
-            return value.convert("RGB")
-        if not isinstance(value, dict):
-            value = {"bytes": None, "path": value}  # as Parquet has it that was not written by `datasets`
-        stored = value["bytes"]
-        try:
-            with Image.open(BytesIO(stored) if stored else self._inside_root(value["path"], row)) as image:
-                return image.convert("RGB")
-        except OSError as error:
-            raise ValueError(
-                f"{self.path}, row {row}: an image cannot be read ({error}). Paths are relative to image_root "
-                f"({self.root}); set it to the folder that holds them."
-            ) from error
-
-    def _inside_root(self, value: Any, row: int) -> Path:
-        file = (self.root / str(value)).resolve()
-        if not file.is_relative_to(self.root.resolve()):
-            raise ValueError(
-                f"{self.path}, row {row}: image {str(value)!r} lies outside image_root ({self.root}). Set image_root "
-                f"to a folder that holds all images (links are followed)."
-            )
-        return file
-
 
 def _load(path: str, split: str) -> Any:
     kind = LOCAL.get(Path(path).suffix)
@@ -136,12 +113,6 @@ def _load(path: str, split: str) -> Any:
     if not Path(path).is_file():
         raise FileNotFoundError(f"There is no file {path!r}; give a hub id, or an existing .jsonl or .parquet file.")
     return datasets.load_dataset(kind, data_files=path, split="train")
-
-
-def _listed(value: Any) -> Sequence[Any]:
-    if value is None:
-        return ()
-    return value if isinstance(value, list | tuple) else (value,)
 
 
 def _text(value: Any) -> str | None:

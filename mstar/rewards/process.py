@@ -13,7 +13,7 @@ from lightning.pytorch import LightningModule, Trainer
 
 from mstar.modules.process_reward import ProcessRewardModule
 from mstar.rewards.reward import RewardModel, with_reward
-from mstar.types import Group, Prompt, Rollout
+from mstar.types import Group, Rollout
 
 Aggregate = Literal["min", "product", "last", "mean"]
 AGGREGATES: dict[str, Callable[[Sequence[float]], float]] = {
@@ -32,13 +32,13 @@ class ProcessReward(RewardModel):
     Args:
         path: Folder written by training a ``ProcessRewardModule``.
         aggregate: How step rewards make the response's: ``min`` (the paper), ``product``, ``last`` or ``mean``.
-        batch_size: Responses scored in one forward pass.
+        token_budget: Tokens a forward pass, padding included. A prompt is computed once for all its responses.
     """
 
-    def __init__(self, path: str, aggregate: Aggregate = "min", batch_size: int = 64) -> None:
+    def __init__(self, path: str, aggregate: Aggregate = "min", token_budget: int = 8192) -> None:
         self.path = path
         self.aggregate = AGGREGATES[aggregate]
-        self.batch_size = batch_size
+        self.token_budget = token_budget
         self.module: ProcessRewardModule | None = None
         self.device = torch.device("cpu")
 
@@ -52,22 +52,15 @@ class ProcessReward(RewardModel):
 
     def score(self, groups: Sequence[Group]) -> list[Group]:
         """Add ``process`` and the step rewards, in [0, 1]; responses of a prompt that read the same are scored once."""
-        pairs = {(group.prompt.id, rollout.text): (group.prompt, rollout) for group in groups for rollout in group}
-        # Scored in order of length, so that a batch pads little.
-        order = sorted(pairs, key=lambda name: len(pairs[name][1].tokens))
-        steps: dict[tuple[str, str], tuple[float, ...]] = {}
-        for start in range(0, len(order), self.batch_size):
-            chunk = order[start : start + self.batch_size]
-            steps.update(zip(chunk, self._steps([pairs[name] for name in chunk]), strict=True))
+        pairs = {(group.prompt.id, rollout.text): group.prompt for group in groups for rollout in group}
+        if self.module is None:
+            self.module = ProcessRewardModule.from_pretrained(self.path).to(self.device)
+        found = self.module.score_steps(list(pairs.values()), [text for _, text in pairs], self.token_budget)
+        steps = dict(zip(pairs, found, strict=True))
         return [
             replace(group, rollouts=tuple(self._rewarded(r, steps[group.prompt.id, r.text]) for r in group))
             for group in groups
         ]
-
-    def _steps(self, pairs: Sequence[tuple[Prompt, Rollout]]) -> list[tuple[float, ...]]:
-        if self.module is None:
-            self.module = ProcessRewardModule.from_pretrained(self.path).to(self.device)
-        return self.module.score_steps([prompt for prompt, _ in pairs], [rollout.text for _, rollout in pairs])
 
     def _rewarded(self, rollout: Rollout, steps: tuple[float, ...]) -> Rollout:
         reward = self.aggregate(steps) if steps else 0.0

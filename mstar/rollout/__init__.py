@@ -3,5 +3,6 @@
 from mstar.rollout.engine import RolloutEngine
 from mstar.rollout.generate import GenerateEngine
 from mstar.rollout.native import NativeEngine
+from mstar.rollout.vllm import VllmEngine
 
-__all__ = ["GenerateEngine", "NativeEngine", "RolloutEngine"]
+__all__ = ["GenerateEngine", "NativeEngine", "RolloutEngine", "VllmEngine"]

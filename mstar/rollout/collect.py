@@ -22,30 +22,46 @@ class Collector:
     """Samples, scores, refines and selects; what every stage of a run has in common."""
 
     engine: RolloutEngine
-    reward: RewardModel
+    reward: RewardModel | None
+    """``None`` keeps the responses alone: for stages whose verdicts are made anew each time they are read."""
     refiners: Sequence[Refiner] = ()
     selectors: Sequence[Selector] = ()
     ranks: Ranks = field(default_factory=Ranks)
 
     def collect(
-        self, stage: Stage, policy: Policy, prompts: Sequence[Prompt], sampling: Sampling, seed: int
+        self,
+        stage: Stage,
+        policy: Policy,
+        prompts: Sequence[Prompt],
+        sampling: Sampling,
+        seed: int,
+        weights: str | None = None,
     ) -> list[Group]:
         """Complete the stage, doing only what is not on disk yet, and seal it.
 
         Every rank calls this with the same arguments and gets the same groups, in the order of the prompts.
 
+        Args:
+            stage: Where the responses are kept.
+            policy: A policy inside ``PolicyModule.inference()``.
+            prompts: All ranks' prompts.
+            sampling: How responses are drawn.
+            seed: Of the random streams.
+            weights: The policy's `fingerprint`, where it is known from another stage; ``None`` reads all weights.
+
         Raises:
             RuntimeError: If the stage was begun from another policy, sampling, seed or other prompts.
         """
-        key = make_key(policy, prompts, sampling, seed)
+        key = make_key(policy, prompts, sampling, seed, weights)
         stage.open(key)
         if not stage.sealed:
-            began = time.monotonic()
+            began, before = time.monotonic(), self.engine.account.flat()
             self._generate(stage, key, policy, prompts, sampling, seed)
             generated = time.monotonic()
             self._score(stage, policy, prompts, sampling, seed)
             scored = time.monotonic()
-            self._seal(stage, key, prompts, seed, {"rollout": generated - began, "reward": scored - generated})
+            seconds = {"rollout": generated - began, "reward": scored - generated}
+            self._seal(stage, key, prompts, seed, seconds, self.engine.account.since(before))
         self.ranks.barrier()
         return join(prompts, stage.read())
 
@@ -61,23 +77,35 @@ class Collector:
         self.ranks.barrier()
 
     def _score(self, stage: Stage, policy: Policy, prompts: Sequence[Prompt], sampling: Sampling, seed: int) -> None:
-        groups = self.reward.score(join(self.ranks.share(prompts), stage.generated()))
-        for refiner in self.refiners:
-            extra = refiner.refine(groups, policy, self.engine, sampling, seed)
-            groups = merge(groups, self.reward.score(extra))
+        groups = join(self.ranks.share(prompts), stage.generated())
+        if self.reward is not None:
+            groups = self.reward.score(groups)
+            for refiner in self.refiners:
+                extra = refiner.refine(groups, policy, self.engine, sampling, seed)
+                groups = merge(groups, self.reward.score(extra))
         stage.write_scored(self.ranks.rank, groups)
         self.ranks.barrier()
 
-    def _seal(self, stage: Stage, key: Key, prompts: Sequence[Prompt], seed: int, seconds: dict[str, float]) -> None:
+    def _seal(
+        self,
+        stage: Stage,
+        key: Key,
+        prompts: Sequence[Prompt],
+        seed: int,
+        seconds: dict[str, float],
+        spent: dict[str, float],
+    ) -> None:
         if self.ranks.rank == 0:
             groups = join(prompts, stage.read_scored(self.ranks.world_size))
-            stage.seal(select_all(self.selectors, groups, seed) if self.selectors else groups, key, seconds)
+            stage.seal(select_all(self.selectors, groups, seed) if self.selectors else groups, key, seconds, spent)
 
 
-def make_key(policy: Policy, prompts: Sequence[Prompt], sampling: Sampling, seed: int) -> Key:
+def make_key(
+    policy: Policy, prompts: Sequence[Prompt], sampling: Sampling, seed: int, weights: str | None = None
+) -> Key:
     """What a stage is made from; two runs that agree on it may share the stage."""
     return {
-        "policy": fingerprint(policy.model),
+        "policy": weights or fingerprint(policy.model),
         "prompts": prompt_digest(prompts),
         "sampling": asdict(sampling),
         "seed": seed,

@@ -9,6 +9,8 @@ import torch
 
 from mstar.modules.policy import Policy
 from mstar.modules.renderer import end_tokens, placeholders
+from mstar.rollout.account import Account
+from mstar.rollout.stops import StopTexts
 from mstar.seeds import stable_seed
 from mstar.types import Group, Request, Rollout, Sampling
 
@@ -20,12 +22,20 @@ class GenerateEngine:
     reference in tests. One random stream a request, so a response depends on its prompt and seed alone.
     """
 
+    def __init__(self) -> None:
+        self.account = Account()
+
     def generate(self, policy: Policy, requests: Sequence[Request], sampling: Sampling, seed: int) -> Iterator[Group]:
         """Yield groups in the order of the requests; see ``RolloutEngine.generate``."""
         for request in requests:
             with torch.random.fork_rng():
                 torch.manual_seed(stable_seed(seed, request.stream))
-                yield _group(policy, request, sampling)
+                with self.account.phase("generate"):
+                    group = _group(policy, request, request.sampling or sampling)
+            self.account.prompts += 1
+            self.account.responses += len(group)
+            self.account.tokens += sum(len(rollout.tokens) - len(request.prefix) for rollout in group)
+            yield group
 
 
 def _group(policy: Policy, request: Request, sampling: Sampling) -> Group:
@@ -34,7 +44,11 @@ def _group(policy: Policy, request: Request, sampling: Sampling) -> Group:
     inputs = {k: v.to(model.dtype) if v.is_floating_point() else v for k, v in inputs.items()}
     ends, width = end_tokens(model, policy.renderer), inputs["input_ids"].shape[1]
     greedy = sampling.temperature == 0
-    warpers = {} if greedy else {k: getattr(sampling, k) for k in ("temperature", "top_p", "top_k")}
+    warpers: dict[str, Any] = (
+        {} if greedy else {k: getattr(sampling, k) for k in ("temperature", "top_p", "top_k", "min_p")}
+    )
+    if sampling.stop:
+        warpers |= {"stop_strings": list(sampling.stop), "tokenizer": policy.renderer.tokenizer}
     banned = placeholders(model)
     rows = model.generate(
         **inputs,
@@ -55,6 +69,8 @@ def _rollout(
     policy: Policy, request: Request, index: int, row: list[int], ends: list[int], sampling: Sampling
 ) -> Rollout:
     stop = next((i for i, token in enumerate(row) if token in ends), None)
+    if sampling.stop and stop is None:
+        stop = _stopped(policy, row, sampling)
     tokens = (*request.prefix, *(row if stop is None else row[: stop + 1]))
     return Rollout(
         prompt_id=request.prompt.id,
@@ -64,3 +80,9 @@ def _rollout(
         finish="length" if stop is None else "stop",
         temperature=sampling.temperature,
     )
+
+
+def _stopped(policy: Policy, row: list[int], sampling: Sampling) -> int | None:
+    """Index of the token that completed a stop text; ``generate`` pads behind it until all rows are over."""
+    stops = StopTexts(policy.renderer)
+    return next((i for i in range(len(row)) if stops.ended(sampling.stop, torch.tensor(row[: i + 1]))), None)

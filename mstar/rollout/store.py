@@ -82,8 +82,21 @@ class Stage:
         files = [self.folder / f"scored-{rank:05d}.parquet" for rank in range(world_size)]
         return {name: rollouts for file in files for name, rollouts in from_parquet(file).items()}
 
-    def seal(self, groups: Sequence[Group], key: Key, seconds: Mapping[str, float]) -> None:
-        """Write the final rollouts, then the manifest; intermediate files go last."""
+    def seal(
+        self,
+        groups: Sequence[Group],
+        key: Key,
+        seconds: Mapping[str, float],
+        spent: Mapping[str, float] | None = None,
+    ) -> None:
+        """Write the final rollouts, then the manifest; intermediate files go last.
+
+        Args:
+            groups: Scored, selected.
+            key: What the stage was made from.
+            seconds: Wall time of the stage's phases.
+            spent: What the engine of rank 0 counted since the stage was last begun (``Account``).
+        """
         write_atomically(self.folder / "rollouts.parquet", to_parquet(groups))
         rollouts = [rollout for group in groups for rollout in group]
         manifest = {
@@ -98,6 +111,7 @@ class Stage:
                 "tokens": sum(len(r.tokens) for r in rollouts),
             },
             "seconds": dict(seconds),
+            "spent": dict(spent or {}),
             "versions": {name: version(name) for name in ("torch", "transformers", "lightning")},
         }
         write_json(self.folder / "manifest.json", manifest)

@@ -76,3 +76,16 @@ class Probe(Callback):
                     "rate": optimizer.param_groups[0]["lr"],
                 }
             )
+
+
+class Batches(Callback):
+    """Keeps every training batch, and the model as the first one found it."""
+
+    seen: ClassVar[list[Any]] = []
+    first: ClassVar[dict[str, Any]] = {}
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Note the batch."""
+        if not self.seen:
+            self.first.update({name: value.clone() for name, value in pl_module.state_dict().items()})
+        self.seen.append(batch)

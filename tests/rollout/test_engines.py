@@ -1,32 +1,52 @@
-"""Both engines: the right tokens, whatever is sampled beside them."""
+"""Both engines: the right tokens, whatever is sampled beside them, on the three shapes of vision-language models."""
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import product
+from typing import Any
 
 import pytest
 import torch
+from transformers import PreTrainedModel, ProcessorMixin
 
-from mstar.demo.scenes import DigitScenes
 from mstar.modules.policy import PolicyModule
 from mstar.modules.renderer import placeholders
-from mstar.objectives.objective import token_logprobs
 from mstar.rollout import GenerateEngine, NativeEngine, RolloutEngine
-from mstar.rollout.engine import draw
+from mstar.rollout.draw import draw
+from mstar.rollout.native.grouped import Grouped
 from mstar.types import Group, Prompt, Request, Sampling
-from tests.policies import policy
+from tests.architectures import ARCHITECTURES, prompts_for
+
+
+class Built:
+    """A backbone from a tiny architecture."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def load(self) -> tuple[PreTrainedModel, ProcessorMixin]:
+        return ARCHITECTURES[self.name]()
+
+
+@pytest.fixture(scope="module", params=list(ARCHITECTURES))
+def architecture(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 @pytest.fixture(scope="module")
-def module() -> PolicyModule:
-    return policy()
+def module(architecture: str) -> PolicyModule:
+    made = PolicyModule(Built(architecture))
+    made.configure_model()
+    return made
 
 
 @pytest.fixture(scope="module")
-def prompts() -> list[Prompt]:
-    source = DigitScenes("prompts", 7, seed=0)
-    return [source[i] for i in range(len(source))]
+def prompts(architecture: str) -> list[Prompt]:
+    return prompts_for(architecture, 6)
 
 
 def run(
@@ -36,20 +56,49 @@ def run(
         return {group.name: group for group in engine.generate(ready, requests, sampling, seed=3)}
 
 
-def test_greedy_tokens_equal_those_of_generate(module: PolicyModule, prompts: list[Prompt]) -> None:
-    sampling = Sampling(num_responses=1, temperature=0, max_new_tokens=10)
+def tokens_of(groups: dict[str, Group]) -> dict[str, list[tuple[int, ...]]]:
+    return {name: [rollout.tokens for rollout in group] for name, group in groups.items()}
+
+
+class Whole(GenerateEngine):
+    """The engine for caches that cannot be divided, as an engine of its own."""
+
+    def generate(self, policy: Any, requests: Sequence[Request], sampling: Sampling, seed: int) -> Iterator[Group]:
+        yield from Grouped(64, True, self.account).generate(policy, requests, sampling, seed)
+
+
+@pytest.mark.parametrize(
+    "engine", [NativeEngine(), NativeEngine(rows=3, share=True), NativeEngine(share=False), Whole()]
+)
+def test_greedy_tokens_equal_those_of_generate(
+    module: PolicyModule, prompts: list[Prompt], engine: RolloutEngine
+) -> None:
+    sampling = Sampling(num_responses=1, temperature=0, max_new_tokens=12)
     requests = [Request(prompt) for prompt in prompts]
-    mine, reference = (run(engine, module, requests, sampling) for engine in (NativeEngine(), GenerateEngine()))
-    assert {n: g.rollouts[0].tokens for n, g in mine.items()} == {n: g.rollouts[0].tokens for n, g in reference.items()}
+    mine, reference = (run(each, module, requests, sampling) for each in (engine, GenerateEngine()))
+    assert tokens_of(mine) == tokens_of(reference)
 
 
-@pytest.mark.parametrize("rows", [1, 6, 64])
-def test_a_response_does_not_depend_on_its_neighbours(module: PolicyModule, prompts: list[Prompt], rows: int) -> None:
+@pytest.mark.parametrize("rows", [1, 4, 64])
+@pytest.mark.parametrize("share", [True, False])
+def test_a_response_does_not_depend_on_its_neighbours(
+    module: PolicyModule, prompts: list[Prompt], rows: int, share: bool
+) -> None:
     sampling = Sampling(num_responses=3, max_new_tokens=10)
     requests = [Request(prompt) for prompt in prompts]
-    together = run(NativeEngine(rows=rows), module, requests, sampling)
-    alone = run(NativeEngine(), module, [requests[4]], sampling)
-    assert together[prompts[4].id].rollouts == alone[prompts[4].id].rollouts
+    together = run(NativeEngine(rows=rows, share=share), module, requests, sampling)
+    for prompt in prompts[1:4]:
+        alone = run(Whole(), module, [Request(prompt)], sampling)
+        assert tokens_of({prompt.id: together[prompt.id]}) == tokens_of(alone)
+
+
+def test_responses_that_outgrow_their_slots_go_on(module: PolicyModule, prompts: list[Prompt]) -> None:
+    sampling = Sampling(num_responses=2, temperature=0.7, max_new_tokens=150)  # slots hold 64, then 128, then 256
+    requests = [
+        Request(prompt, sampling=replace(sampling, max_new_tokens=70 + 40 * i)) for i, prompt in enumerate(prompts[:3])
+    ]
+    mine, reference = (run(e, module, requests, sampling) for e in (NativeEngine(rows=4), Whole()))
+    assert tokens_of(mine) == tokens_of(reference)
 
 
 def test_responses_of_a_prompt_differ(module: PolicyModule, prompts: list[Prompt]) -> None:
@@ -57,7 +106,24 @@ def test_responses_of_a_prompt_differ(module: PolicyModule, prompts: list[Prompt
     assert len({rollout.tokens for rollout in group[prompts[0].id]}) == 8
 
 
-@pytest.mark.parametrize("engine", [NativeEngine(), GenerateEngine()])
+def test_greedy_and_sampled_requests_stand_in_one_call(module: PolicyModule, prompts: list[Prompt]) -> None:
+    kinds = [
+        Sampling(num_responses=2, temperature=0, max_new_tokens=6),
+        Sampling(num_responses=3, temperature=0.5, max_new_tokens=9),
+        Sampling(num_responses=2, temperature=1.5, top_k=5, max_new_tokens=4),
+        Sampling(num_responses=2, temperature=0.9, top_p=0.8, min_p=0.05, max_new_tokens=7),
+    ]
+    requests = [
+        Request(prompt, key=f"{prompt.id}/{i}", sampling=kind) for prompt in prompts[:2] for i, kind in enumerate(kinds)
+    ]
+    together = run(NativeEngine(rows=5), module, requests, Sampling())
+    for request in requests:
+        assert request.sampling is not None
+        alone = run(Whole(), module, [replace(request, sampling=None)], request.sampling)
+        assert tokens_of({request.key: together[request.key]}) == tokens_of(alone)
+
+
+@pytest.mark.parametrize("engine", [NativeEngine(), NativeEngine(share=True), Whole(), GenerateEngine()])
 def test_a_prefix_is_continued_and_kept(module: PolicyModule, prompts: list[Prompt], engine: RolloutEngine) -> None:
     prefixes = {"a": (70, 71, 72), "b": (70,)}
     requests = [Request(prompts[0], prefix, key) for key, prefix in prefixes.items()]
@@ -68,6 +134,22 @@ def test_a_prefix_is_continued_and_kept(module: PolicyModule, prompts: list[Prom
         assert all(len(rollout.tokens) <= len(prefixes[key]) + 4 for rollout in group)
 
 
+@pytest.mark.parametrize("share", [True, False])
+def test_beginnings_that_share_tokens_are_continued_as_if_alone(
+    module: PolicyModule, prompts: list[Prompt], share: bool
+) -> None:
+    prefixes = [(), (70,), (70, 71), (70, 71, 72, 73), (70, 80), (90, 91)]
+    requests = [
+        Request(prompt, prefix, f"{prompt.id}#{i}") for prompt in prompts[:3] for i, prefix in enumerate(prefixes)
+    ]
+    sampling = Sampling(num_responses=2, max_new_tokens=5)
+    engine = NativeEngine(rows=7, share=share)
+    together = run(engine, module, requests, sampling)
+    for request in requests:
+        assert tokens_of({request.key: together[request.key]}) == tokens_of(run(Whole(), module, [request], sampling))
+    assert engine.account.prompts == 3
+
+
 def test_continuing_a_greedy_response_gives_the_same_response(module: PolicyModule, prompts: list[Prompt]) -> None:
     sampling = Sampling(num_responses=1, temperature=0, max_new_tokens=8)
     whole = run(NativeEngine(), module, [Request(prompts[1])], sampling)[prompts[1].id].rollouts[0].tokens
@@ -76,49 +158,167 @@ def test_continuing_a_greedy_response_gives_the_same_response(module: PolicyModu
     assert again == whole
 
 
-def test_recorded_logprobs_are_those_of_a_plain_forward(module: PolicyModule, prompts: list[Prompt]) -> None:
-    groups = run(NativeEngine(logprobs=True), module, [Request(p) for p in prompts], Sampling(2, max_new_tokens=10))
+@pytest.mark.parametrize("share", [True, False])
+def test_recorded_logprobs_are_those_of_a_plain_forward(
+    module: PolicyModule, prompts: list[Prompt], share: bool
+) -> None:
+    engine = NativeEngine(rows=5, logprobs=True, share=share)
+    groups = run(engine, module, [Request(p) for p in prompts], Sampling(2, temperature=0.8, max_new_tokens=10))
     for group in groups.values():
         for rollout in group:
-            with module.inference() as ready:
-                batch = ready.renderer.supervise([group.prompt], [rollout.tokens])
-                logprobs, mask = token_logprobs(ready.model, batch)
-            assert rollout.logprobs == pytest.approx(logprobs[mask].tolist(), abs=1e-4)
+            assert rollout.logprobs == pytest.approx(plain_logprobs(module, group.prompt, rollout.tokens), abs=1e-4)
+
+
+def plain_logprobs(module: PolicyModule, prompt: Prompt, tokens: tuple[int, ...]) -> list[float]:
+    """Of one response by the model's own forward pass over prompt and response."""
+    with module.inference() as ready:
+        inputs = ready.renderer.encode([prompt], [tokens])
+        logits: torch.Tensor = ready.model(**inputs).logits[0, -len(tokens) - 1 : -1]
+    return logits.log_softmax(-1).gather(-1, torch.tensor(tokens)[:, None])[:, 0].tolist()
 
 
 def test_placeholders_are_never_sampled(module: PolicyModule, prompts: list[Prompt]) -> None:
     assert module.model is not None
     banned = set(placeholders(module.model))
     assert banned
-    groups = run(
-        NativeEngine(), module, [Request(p) for p in prompts], Sampling(32, temperature=5.0, max_new_tokens=30)
-    )
+    sampling = Sampling(32, temperature=5.0, max_new_tokens=30)
+    groups = run(NativeEngine(), module, [Request(p) for p in prompts[:3]], sampling)
     assert not banned & {token for group in groups.values() for rollout in group for token in rollout.tokens}
+
+
+@pytest.mark.parametrize("engine", [NativeEngine(rows=3), Whole(), GenerateEngine()])
+def test_a_group_that_hits_the_limit_says_so(
+    module: PolicyModule, prompts: list[Prompt], engine: RolloutEngine
+) -> None:
+    groups = run(engine, module, [Request(p) for p in prompts[:2]], Sampling(4, max_new_tokens=1))
+    for group in groups.values():
+        assert len(group) == 4 and all(len(rollout.tokens) == 1 for rollout in group)
+        assert "length" in [rollout.finish for rollout in group]
+
+
+@pytest.mark.parametrize("engine", [NativeEngine(rows=3), Whole(), GenerateEngine()])
+def test_a_stop_text_ends_a_response_and_is_kept(
+    module: PolicyModule, prompts: list[Prompt], engine: RolloutEngine
+) -> None:
+    free = run(engine, module, [Request(prompts[0])], Sampling(6, max_new_tokens=20))[prompts[0].id]
+    stop = max((r.text for r in free), key=len)[5]
+    cut = run(engine, module, [Request(prompts[0])], Sampling(6, max_new_tokens=20, stop=(stop,)))[prompts[0].id]
+    assert any(stop in rollout.text for rollout in cut)
+    for rollout in cut:
+        assert stop not in module.renderer.decode(rollout.tokens[:-1])
+        assert rollout.finish == "stop" or stop not in rollout.text
+
+
+class FailsOnce:
+    """Runs out of memory at a given call of the model."""
+
+    def __init__(self, call: int) -> None:
+        self.call, self.count = call, 0
+
+    def __call__(self, *_: Any) -> None:
+        self.count += 1
+        if self.count == self.call:
+            raise torch.OutOfMemoryError("test: out of memory")
+
+
+@pytest.mark.parametrize("call", [1, 6])
+def test_out_of_memory_halves_the_rows_and_loses_nothing(
+    module: PolicyModule, prompts: list[Prompt], call: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    requests, sampling = [Request(p) for p in prompts], Sampling(3, max_new_tokens=8)
+    whole = run(NativeEngine(rows=8), module, requests, sampling)
+    assert module.model is not None
+    hook = module.model.register_forward_pre_hook(FailsOnce(call))
+    try:
+        found = run(NativeEngine(rows=8), module, requests, sampling)
+    finally:
+        hook.remove()
+    assert tokens_of(found) == tokens_of(whole)
+    assert "4 rows" in caplog.text
+
+
+def test_out_of_memory_with_one_row_says_what_to_lower(module: PolicyModule, prompts: list[Prompt]) -> None:
+    assert module.model is not None
+    hook = module.model.register_forward_pre_hook(FailsOnce(2))
+    try:
+        with pytest.raises(RuntimeError, match=r"max_new_tokens \(8\)"):
+            run(NativeEngine(rows=1), module, [Request(prompts[0])], Sampling(3, max_new_tokens=8))
+    finally:
+        hook.remove()
+
+
+def test_sampled_pairs_follow_the_models_own_distribution(module: PolicyModule, prompts: list[Prompt]) -> None:
+    sampling, count = Sampling(4000, temperature=1.3, top_k=3, max_new_tokens=2), 4000
+    group = run(NativeEngine(), module, [Request(prompts[0])], sampling)[prompts[0].id]
+    drawn = Counter(rollout.tokens for rollout in group)
+    expected = two_token_chances(module, prompts[0], sampling)
+    assert set(drawn) <= set(expected)
+    chi_square = sum((drawn[pair] - count * p) ** 2 / (count * p) for pair, p in expected.items())
+    assert chi_square < 26.2  # at most 8 degrees of freedom: exceeded once in a thousand tries
+
+
+def two_token_chances(module: PolicyModule, prompt: Prompt, sampling: Sampling) -> dict[tuple[int, ...], float]:
+    """Exact chances of the first two tokens, by the model's own forward pass."""
+    with module.inference() as ready:
+        banned, end = placeholders(ready.model), ready.renderer.tokenizer.eos_token_id
+
+        def chances(prefix: tuple[int, ...]) -> dict[int, float]:
+            logits = ready.model(**ready.renderer.encode([prompt], [prefix])).logits[0, -1]
+            logits[banned] = -torch.inf
+            top = (logits / sampling.temperature).topk(sampling.top_k)
+            return dict(zip(top.indices.tolist(), top.values.softmax(-1).tolist(), strict=True))
+
+        first = chances(())
+        pairs = {(a,): p for a, p in first.items() if a == end}
+        for a, p in first.items():
+            if a != end:
+                pairs |= {(a, b): p * q for b, q in chances((a,)).items()}
+    return pairs
 
 
 @pytest.mark.parametrize(
     "sampling",
-    [Sampling(temperature=0.7), Sampling(top_k=3), Sampling(top_p=0.6), Sampling(temperature=1.4, top_k=5, top_p=0.8)],
+    [
+        Sampling(temperature=0.7),
+        Sampling(top_k=3),
+        Sampling(top_p=0.6),
+        Sampling(min_p=0.2),
+        Sampling(temperature=1.4, top_k=5, top_p=0.8, min_p=0.1),
+    ],
 )
-def test_draws_follow_the_distribution_transformers_would_use(sampling: Sampling) -> None:
-    from transformers import LogitsProcessorList, TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
+@pytest.mark.parametrize("size", [7, 300])
+def test_draws_follow_the_distribution_transformers_would_use(sampling: Sampling, size: int) -> None:
+    from transformers import (
+        LogitsProcessorList,
+        MinPLogitsWarper,
+        TemperatureLogitsWarper,
+        TopKLogitsWarper,
+        TopPLogitsWarper,
+    )
 
-    logits = torch.tensor([[2.0, 1.0, 0.5, 0.0, -0.5, -1.0, -3.0]])
+    logits = torch.full((1, size), -9.0)
+    logits[0, torch.linspace(0, size - 1, 7).long()] = torch.tensor([2.0, 1.0, 0.5, 0.0, -0.5, -1.0, -3.0])
     warpers = LogitsProcessorList([TemperatureLogitsWarper(sampling.temperature)])
     if sampling.top_k:
         warpers.append(TopKLogitsWarper(sampling.top_k))
     if sampling.top_p < 1:
         warpers.append(TopPLogitsWarper(sampling.top_p))
+    if sampling.min_p:
+        warpers.append(MinPLogitsWarper(sampling.min_p))
     expected = warpers(torch.zeros(1, 1, dtype=torch.long), logits.clone()).softmax(-1)[0]
     count = 20_000
     uniform = torch.rand(count, generator=torch.Generator().manual_seed(0))
     drawn = Counter(draw(logits.expand(count, -1), sampling, uniform).tolist())
-    assert all(drawn[token] == 0 for token in range(7) if expected[token] == 0)
-    chi_square = sum((drawn[t] - count * float(p)) ** 2 / (count * float(p)) for t, p in enumerate(expected) if p > 0)
+    assert all(drawn[token] == 0 for token in range(size) if expected[token] == 0)
+    common = [t for t in range(size) if count * float(expected[t]) > 5]
+    chi_square = sum((drawn[t] - count * float(expected[t])) ** 2 / (count * float(expected[t])) for t in common)
     assert chi_square < 22.5  # 6 degrees of freedom: exceeded once in a thousand draws
 
 
-def test_a_group_that_hits_the_limit_says_so(module: PolicyModule, prompts: list[Prompt]) -> None:
-    group = run(NativeEngine(), module, [Request(prompts[0])], Sampling(4, max_new_tokens=1))[prompts[0].id]
-    ends = [rollout.finish for rollout in group]
-    assert len(group) == 4 and "length" in ends and all(len(rollout.tokens) == 1 for rollout in group)
+def test_a_draw_never_falls_on_a_token_without_weight() -> None:
+    logits = torch.full((1, 256), -torch.inf)
+    logits[0, [3, 200]] = 0.0
+    almost = math.nextafter(1.0, 0.0)
+    for uniform, top_k in product([0.0, 0.25, 0.4999999, 0.5, 0.75, almost], [0, 2]):
+        token = draw(logits, Sampling(top_k=top_k), torch.tensor([uniform]))
+        assert int(token) == (3 if uniform < 0.5 else 200)

@@ -1,9 +1,8 @@
-"""The native engine: prompts encoded once, responses decoded together, finished rows dropped."""
+"""Decoding in batches of whole prompts: for models whose cache cannot be divided into slots."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from typing import Any
 
 import torch
@@ -12,34 +11,38 @@ from transformers import DynamicCache
 
 from mstar.modules.policy import Policy
 from mstar.modules.renderer import end_tokens, placeholders
-from mstar.rollout.engine import draw, uniforms
+from mstar.rollout.account import Account
+from mstar.rollout.draw import draw, uniforms
+from mstar.rollout.native.prefill import place
+from mstar.rollout.stops import StopTexts
 from mstar.types import Finish, Group, Request, Rollout, Sampling
 
 
-class NativeEngine:
-    """Samples from any Hugging Face vision-language model with a key-value cache in every layer.
+class Grouped:
+    """Samples a batch of prompts to the end before the next is begun.
 
-    Image and prompt go through the model once a prompt, not once a response; the cache is repeated for its
-    responses, and rows leave it as they finish. Every response draws from a random stream of its own, so neither
-    its neighbours nor a resume changes which numbers it gets (log-probabilities differ by floating-point noise
-    between batch shapes, so a near-tie may still flip). Placeholder tokens are never sampled.
+    Each prompt goes through the model once, its cache is copied for its responses, and rows leave as they finish.
 
     Args:
-        rows: Responses decoded at the same time; more is faster until memory runs out.
-        logprobs: Record each token's log-probability, as the GRPO objective needs.
+        rows: Responses decoded at the same time.
+        logprobs: Record each token's log-probability.
+        account: Where the cost is added.
     """
 
-    def __init__(self, rows: int = 256, logprobs: bool = False) -> None:
-        if rows < 1:
-            raise ValueError(f"engine.rows is {rows}; give 1 or more.")
-        self.rows = rows
-        self.logprobs = logprobs
+    def __init__(self, rows: int, logprobs: bool, account: Account) -> None:
+        self.rows, self.logprobs, self.account = rows, logprobs, account
 
     def generate(self, policy: Policy, requests: Sequence[Request], sampling: Sampling, seed: int) -> Iterator[Group]:
         """Yield groups as they finish; see ``RolloutEngine.generate``."""
-        waiting = iter(requests)
-        while chunk := list(islice(waiting, max(1, self.rows // sampling.num_responses))):
-            yield from _Decoding(policy, chunk, sampling, seed, self.logprobs).groups()
+        alike: dict[Sampling, list[Request]] = {}
+        for request in requests:
+            alike.setdefault(request.sampling or sampling, []).append(request)
+        for own, these in alike.items():
+            size = max(1, self.rows // own.num_responses)
+            for start in range(0, len(these), size):
+                yield from _Decoding(
+                    policy, these[start : start + size], own, seed, self.logprobs, self.account
+                ).groups()
 
 
 class _Decoding:
@@ -49,9 +52,16 @@ class _Decoding:
     """
 
     def __init__(
-        self, policy: Policy, requests: Sequence[Request], sampling: Sampling, seed: int, logprobs: bool
+        self,
+        policy: Policy,
+        requests: Sequence[Request],
+        sampling: Sampling,
+        seed: int,
+        logprobs: bool,
+        account: Account,
     ) -> None:
-        self.policy, self.requests, self.sampling, self.logprobs = policy, requests, sampling, logprobs
+        self.policy, self.requests, self.sampling, self.account = policy, requests, sampling, account
+        self.stops = StopTexts(policy.renderer)
         model = policy.model
         self.device = model.device
         self.banned = placeholders(model)
@@ -73,7 +83,7 @@ class _Decoding:
         logits = self._prefill()
         for step in range(self.sampling.max_new_tokens):
             last = self._choose(logits, step)
-            ended = torch.isin(last, self.ends)
+            ended = torch.isin(last, self.ends) | self._stopped(step + 1)
             over = ended if step + 1 < self.sampling.max_new_tokens else torch.ones_like(ended)
             for group in self._finish(over, ended, step + 1):
                 yield self._group(group)
@@ -83,10 +93,12 @@ class _Decoding:
 
     def _prefill(self) -> Tensor:
         """Run images and prompts through the model once, then repeat the cache for the n responses."""
-        inputs: dict[str, Any] = self.policy.renderer.encode(
-            [request.prompt for request in self.requests], [request.prefix for request in self.requests]
-        )
-        inputs = {k: _place(v, self.policy.model) for k, v in inputs.items()}
+        with self.account.phase("encode"):
+            encoded = self.policy.renderer.encode(
+                [request.prompt for request in self.requests], [request.prefix for request in self.requests]
+            )
+            inputs: dict[str, Any] = {k: place(v, self.policy) for k, v in encoded.items()}
+        self.account.prompts += len(self.requests)
         self.cache = DynamicCache()
         model: Any = self.policy.model
         positions = model._prepare_position_ids_for_generation(inputs["input_ids"], dict(inputs))
@@ -111,8 +123,16 @@ class _Decoding:
             self.chosen[self.live, step] = logprobs.gather(-1, last[:, None])[:, 0]
         return last
 
+    def _stopped(self, length: int) -> Tensor:
+        """Which live rows have just completed a stop text."""
+        stops = self.sampling.stop
+        found = [bool(stops) and self.stops.ended(stops, self.tokens[row, :length]) for row in self.live.tolist()]
+        return torch.tensor(found, dtype=torch.bool, device=self.device)
+
     def _finish(self, over: Tensor, ended: Tensor, length: int) -> list[int]:
         """Close the rows that are over; return the requests whose last response this was."""
+        self.account.tokens += len(self.live)
+        self.account.responses += int(over.sum())
         closed = []
         for row, stop in zip(self.live[over].tolist(), ended[over].tolist(), strict=True):
             self.lengths[row] = length
@@ -165,9 +185,3 @@ class _Decoding:
             temperature=self.sampling.temperature,
             logprobs=None if self.chosen is None else tuple(self.chosen[row, :length].tolist()),
         )
-
-
-def _place(value: Tensor, model: torch.nn.Module) -> Tensor:
-    """Move an input to the model's device, pixels also to its data type."""
-    parameter = next(model.parameters())
-    return value.to(parameter.device, parameter.dtype if value.is_floating_point() else value.dtype)

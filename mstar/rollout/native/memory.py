@@ -1,0 +1,67 @@
+"""How many responses and prompts fit into memory at the same time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import psutil
+import torch
+from transformers import PreTrainedModel
+
+MOST_ROWS = {"cpu": 256, "cuda": 512}  # more are no faster
+
+
+@dataclass(frozen=True)
+class Room:
+    """What may be in memory at the same time."""
+
+    rows: int
+    """Responses."""
+    prompt_bytes: int
+    """Keys and values of the prompts they share; no further prompt is computed above it."""
+
+    def halved(self) -> Room:
+        """Half of it, for when memory ran out all the same."""
+        return Room(max(1, self.rows // 2), self.prompt_bytes // 2)
+
+
+def room(model: PreTrainedModel, tokens: int, share: float, rows: int | None = None) -> Room:
+    """As many rows as pay and fit into two thirds of a share of the free memory; the rest is for prompts.
+
+    Args:
+        model: The policy.
+        tokens: Longest response, in tokens.
+        share: Of the memory that is free now, in (0, 1].
+        rows: If they are given, prompts get what these leave, at least a third.
+    """
+    budget = int(free_memory(model.device) * share)
+    each = bytes_per_row(model, tokens)
+    most = MOST_ROWS.get(model.device.type, MOST_ROWS["cpu"])
+    taken = rows or max(1, min(most, budget * 2 // 3 // each))
+    return Room(taken, max(budget // 3, budget - taken * each))
+
+
+def bytes_per_row(model: PreTrainedModel, tokens: int) -> int:
+    """Memory of one response: keys and values of its tokens, and its logits three times (raw, warped, summed).
+
+    Slots grow by doubling and are moved when they do: two thirds more are counted for what is being moved.
+    """
+    text: Any = model.config.get_text_config()
+    heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
+    size = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
+    keys = 2 * text.num_hidden_layers * heads * size * model.dtype.itemsize
+    return int(keys * tokens * 5 / 3 + 3 * 4 * text.vocab_size)
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that are free on a device now, those that torch holds unused included."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return int(free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device))
+    return int(psutil.virtual_memory().available)
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether an error says that memory ran out; on CPUs torch raises a plain ``RuntimeError``."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
