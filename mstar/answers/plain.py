@@ -16,7 +16,7 @@ FULL_WIDTH = {
 WORDS = re.compile(
     r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathit|mbox|boldsymbol)\s{0,9}\{((?:[^{}]|\{[^{}]{0,999}\}){0,999})\}"
 )
-FRACTION = r"\\[dtc]?frac\s{0,3}\{\s{0,3}(-?\d{1,60})\s{0,3}\}\s{0,3}\{\s{0,3}(\d{1,60})\s{0,3}\}"
+FRACTION = r"\\[dtc]?frac\s{0,3}\{\s{0,3}(\d{1,60})\s{0,3}\}\s{0,3}\{\s{0,3}(\d{1,60})\s{0,3}\}"
 NESTED = 3
 """Times that ``\\text`` and its like are taken off, the outermost first: deeper ones stay."""
 MARKS = (
@@ -24,11 +24,8 @@ MARKS = (
     (re.compile(r"\\(?:left|right|big|Big|displaystyle|limits|quad|qquad)(?![a-zA-Z])"), ""),
     (re.compile(r"\\(?:[()\[\],;:! ]|\\)|~|\*\*|`|(?<!\w)\*(?=\S)|(?<=\S)\*(?!\w)|\\?\$"), " "),
     (re.compile(r"\\[dtc]?frac\s{0,3}(\d)\s{0,3}(\d)(?!\d)"), r"\1/\2"),
-    (
-        re.compile(r"(?<=\d)\s{0,3}\\[dtc]?frac\s{0,3}\{\s{0,3}(\d{1,60})\s{0,3}\}\s{0,3}\{\s{0,3}(\d{1,60})\s{0,3}\}"),
-        r" \1/\2",
-    ),
-    (re.compile(r"\\[dtc]?frac\s{0,3}\{\s{0,3}(-?\d{1,60})\s{0,3}\}\s{0,3}\{\s{0,3}(\d{1,60})\s{0,3}\}"), r"\1/\2"),
+    (re.compile(rf"(?<=\d)\s{{0,3}}{FRACTION}"), r" \1/\2"),
+    (re.compile(FRACTION.replace(r"(\d", r"(-?\d", 1)), r"\1/\2"),
     (re.compile(r"(?:\\sqrt|√)\s{0,3}\{\s{0,3}(\w{1,60})\s{0,3}\}|\\sqrt\s{0,3}(\w)"), r"√\1\2"),
     (re.compile(r"\\(?:times|cdot)(?![a-zA-Z])"), "×"),
     (re.compile(r"\\pi(?![a-zA-Z])"), "π"),
