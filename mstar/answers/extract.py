@@ -8,9 +8,10 @@ from mstar.answers.boxed import last_boxed
 
 MARKER = re.compile(r"#+ ?Answer\b:?")
 STATED = re.compile(
-    r"\b(?:answer|solution(?=\s+is\b)|(?:correct|right|best)\s+(?:option|choice|response|statement|one)(?:\s+letter)?|final\s+(?:value|result))(?:\*\*)?"
+    r"(?<!\b[A-Z] is the )\b(?:answer|solution(?=\s+is\b)|final\s+(?:value|result)"
+    r"|(?:correct|right|best)\s+(?:option|choice|response|statement|one)(?:\s+letter)?)(?:\*\*)?"
     r"(?:\s+(?:to|for|in|of|choice|option)\s(?:\"[^\"\n]{0,300}\"|[^.:\n\"]){0,200}?)?\s*"
-    r"((?:is|would\s+be|will\s+be|should\s+be|must\s+be)\b\s*:?|:)(?:\*\*)?\s*"
+    r"(\b(?:is|would\s+be|will\s+be|should\s+be|must\s+be)\b\s*:?|:)(?:\*\*)?\s*"
     r"|\bans\s*[:.]\s*|(?:(?:答案|选项)应?该?[是为:：]|故选|(?<!对)应选)[:：]?(?:选项)?\s*",
     re.IGNORECASE,
 )

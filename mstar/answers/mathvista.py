@@ -28,13 +28,13 @@ LETTER = re.compile(r"\(([a-zA-Z])\)")
 OPENING = re.compile(r"[^\w(]*(?:\(([A-Za-z])\)|([A-Z])\s*(?:[.):–-]|\n|$))[^\S\n]*(.*)")
 ALONE = re.compile(r"^\W*([A-Z])(?:\W*$|[:.)])")
 BETWEEN = re.compile(
-    r"\b(?:between|from) [$€£]?[\d,.]+%? (?:and|to) [$€£]?\d|\d%? to \d|\d[-–]\d+\s+[a-z]", re.IGNORECASE
+    r"\b(?:between|from) [$€£]?[\d,.]+%? (?:and|to) [$€£]?\d|\d%? (?:to|or) \d|\d[-–]\d+\s+[a-z]", re.IGNORECASE
 )
 UNANSWERED = "Cannot be determined"
 """What the language model is taken to write for a response that answers none of two choices; of more, nothing."""
 LISTED = re.compile(r"\[[^\[\]]*\]")
 LONGEST = 2_000
-"""Characters of an answer that are compared with the choices; edit distance takes the product of the lengths."""
+"""Characters of a stated answer that are read: edit distance and sentences take time that grows with the square."""
 
 
 def extract_choice(text: str, question: str, choices: Sequence[str]) -> str:
@@ -86,8 +86,8 @@ def extract_number(text: str, question: str) -> str | None:
 
 def leading_number(phrase: str, question: str) -> str | None:
     """The number that a stated answer is or begins with, else the one it says."""
-    found = numbers(phrase)
-    return said_number(phrase, question) or (found[0] if found else None)
+    found = numbers(phrase[:LONGEST])
+    return said_number(phrase[:LONGEST], question) or (found[0] if found else None)
 
 
 def extract_list(text: str) -> str | None:

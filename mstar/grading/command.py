@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mstar.answers.mathvista import MathVista
@@ -14,11 +14,15 @@ from mstar.answers.verify import verify
 from mstar.files import write_atomically
 from mstar.grading.files import GradeError
 from mstar.grading.records import read_questions, read_responses
-from mstar.grading.report import Graded, summary, table
+from mstar.grading.report import Graded, remarks, summary, table
+from mstar.types import Prompt
 
 PROTOCOLS: dict[str, Verifier] = {"strict": Strict(), "mathvista": MathVista(), "stated": verify}
 DESCRIPTION = """\
 Grade recorded responses, and measure the grader where verdicts are recorded too.
+
+  mstar grade questions.jsonl responses.jsonl
+  mstar grade questions.parquet responses.jsonl.gz --protocol mathvista --out graded.jsonl
 
 QUESTIONS has a row a question (pid, question, answer; choices, question_type,
 answer_type, precision, unit, task), RESPONSES a row a response (pid, response;
@@ -41,22 +45,25 @@ def main(args: list[str]) -> None:
     """Grade as the command line says; end the program with a message, not a traceback, if the input is wrong."""
     asked = _parser().parse_args(args)
     try:
-        graded = grade(asked.questions, asked.responses, PROTOCOLS[asked.protocol])
+        questions = read_questions(asked.questions)
+        graded = grade(questions, asked.responses, PROTOCOLS[asked.protocol])
         if asked.out is not None:
             _write(asked.out, graded)
     except GradeError as error:
         sys.exit(f"mstar grade: {error}")
     print(table(graded))
+    for remark in remarks(graded, len(questions)):
+        print(remark)
     print(json.dumps(summary(graded)))
 
 
-def grade(questions: Path, responses: Path, verifier: Verifier) -> list[Graded]:
+def grade(questions: Mapping[str, Prompt], responses: Path, verifier: Verifier) -> list[Graded]:
     """Judge every recorded response, in the order of the file.
 
     Raises:
         GradeError: With file and line, if the input is wrong or there is no response.
     """
-    recorded = read_responses(responses, read_questions(questions))
+    recorded = read_responses(responses, questions)
     graded = [Graded(one, verifier(one.text, one.prompt)) for one in recorded]
     if not graded:
         raise GradeError(f"{responses}: holds no responses")

@@ -78,7 +78,7 @@ def _check(place: str, row: Mapping[str, Any]) -> None:
     choices, precision = row.get("choices"), row.get("precision")
     if choices is not None and not isinstance(choices, list):
         raise GradeError(f"{place}: 'choices' is {choices!r}; give a list of options, or null")
-    if precision is not None and (not isinstance(precision, int | float) or precision != int(precision)):
+    if precision is not None and (not isinstance(precision, int | float) or precision % 1 != 0):
         raise GradeError(f"{place}: 'precision' is {precision!r}; give a number of decimal places, or null")
 
 

@@ -68,6 +68,17 @@ def table(graded: Sequence[Graded]) -> str:
     return "\n".join([HEAD, *lines])
 
 
+def remarks(graded: Sequence[Graded], num_questions: int) -> list[str]:
+    """What a reader of the figures should know: questions nobody answered, and why the first response is unscorable."""
+    said: list[str] = []
+    if missing := num_questions - len({one.recorded.prompt.id for one in graded}):
+        said.append(f"{missing:,} of {num_questions:,} questions have no response; they do not count.")
+    if lost := [one for one in graded if one.judgement.verdict == "unscorable"]:
+        first = lost[0]
+        said.append(f"The first unscorable response is to {first.recorded.prompt.id!r}: {first.judgement.reason}.")
+    return said
+
+
 HEAD = f"{'':<44}{'n':>7}{'accuracy':>10}{'agreement':>11}{'false +':>9}{'false -':>9}{'unscorable':>12}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import prod
 
 from lightning.pytorch import LightningModule, Trainer
@@ -55,7 +56,7 @@ class Product(Combined):
         for part in self.of:
             scored = part.score(scored)
         return [
-            Group(group.prompt, tuple(self._product(r, old) for r, old in zip(group, olds, strict=True)))
+            replace(group, rollouts=tuple(self._product(r, old) for r, old in zip(group, olds, strict=True)))
             for group, olds in zip(scored, before, strict=True)
         ]
 
@@ -92,7 +93,7 @@ class WeightedSum(Combined):
         scored = list(groups)
         for part in self.of:
             scored = part.score(scored)
-        return [Group(group.prompt, tuple(self._sum(r) for r in group)) for group in scored]
+        return [replace(group, rollouts=tuple(self._sum(r) for r in group)) for group in scored]
 
     def _sum(self, rollout: Rollout) -> Rollout:
         if missing := self.weights.keys() - rollout.rewards.keys():

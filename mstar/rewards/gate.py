@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from mstar.rewards.combine import Combined
 from mstar.rewards.reward import RewardModel, with_reward
@@ -55,7 +56,7 @@ class Gate(Combined):
         scored = list(groups)
         for part in self.of:
             scored = part.score(scored)
-        return [Group(group.prompt, tuple(self._gated(rollout) for rollout in group), group.key) for group in scored]
+        return [replace(group, rollouts=tuple(self._gated(rollout) for rollout in group)) for group in scored]
 
     def _gated(self, rollout: Rollout) -> Rollout:
         if missing := {self.key, self.value} - rollout.rewards.keys():

@@ -33,7 +33,7 @@ class OutcomeReward(RewardModel):
         Raises:
             RuntimeError: If more than ``max_unscorable_rate`` of the responses cannot be judged.
         """
-        scored = [Group(group.prompt, tuple(self._judge(r, group.prompt) for r in group)) for group in groups]
+        scored = [replace(group, rollouts=tuple(self._judge(r, group.prompt) for r in group)) for group in groups]
         self._check(scored)
         return scored
 

@@ -56,6 +56,7 @@ CHOICES: list[tuple[str, list[str], str, str, str]] = [
     ("Find x.", ["60°", "70°"], "x is 70 degrees.", "70°", "correct"),
     ("Find x.", ["60°", "70°"], "The angle x equals **(B) 70°**.", "70°", "correct"),
     ("Find x.", ["60°", "70°"], "B is the correct option.", "70°", "correct"),
+    ("Find x.", ["60°", "70°"], "B is the correct option for this question: Find x.", "70°", "correct"),
     ("Find x.", ["60°", "70°"], "I would take option B.", "70°", "correct"),
     ("Find x.", ["60°", "70°"], "选项B是正确答案", "70°", "correct"),
     ("Find x.", ["60°", "70°"], "故选：B．", "70°", "correct"),

@@ -80,9 +80,8 @@ def _beside_noun(sentence: str, question: str) -> str | None:
 
 def _main(sentence: str) -> str:
     """The sentence without what explains it."""
-    cut = BECAUSE.search(sentence)
-    while cut and not numbers(sentence[: cut.start()]):
-        cut = BECAUSE.search(sentence, cut.end())
+    first = NUMBER.search(sentence)
+    cut = BECAUSE.search(sentence, first.end()) if first else None
     return sentence[: cut.start()] if cut else sentence
 
 
