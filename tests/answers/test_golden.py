@@ -37,6 +37,7 @@ PEERS_DEFECTS = [
     ("<answer>4</answer> no, <answer>3</answer>", "4", INTEGER, "wrong"),
     # VLM-R1: yes or no paid for garbage, "(B)" not read, fuzzy credit
     ("Answer: I cannot know", "no", {}, "wrong"),
+    ("Answer: banana", "cat", {}, "wrong"),
     ("Answer: banana", "yes", {}, "wrong"),
     ("Answer: banana", "Yes", {"choices": YES_NO}, "wrong"),
     ("Answer: not sure", "No", {"choices": YES_NO}, "wrong"),
@@ -49,10 +50,12 @@ PEERS_DEFECTS = [
     # AReaL: the last number or the last bracket is the answer
     ("it has 3 sides and 4", "4", INTEGER, "wrong"),
     ("see [4]", "4", INTEGER, "wrong"),
+    ("see [4]", "[4]", {"answer_type": "list"}, "wrong"),
     # open-r1: a gold that cannot be read is paid; a missing answer is paid
     ("Answer: 4", "", INTEGER, "unscorable"),
     ("Answer: 4", None, INTEGER, "unscorable"),
     ("Answer: 4", "four apples and a pear", INTEGER, "unscorable"),
+    (r"\boxed{x+1}", r"\frac{", {"answer_type": "expression"}, "unscorable"),
     ("", "", {}, "unscorable"),
     ("", "4", INTEGER, "wrong"),
     # B-STaR: exact strings only
