@@ -3,14 +3,16 @@
 ``python -m benchmarks.iteration``: about ten minutes on one thread, with ``mid`` of ``benchmarks.models``. The plain
 way is ``generate`` a prompt at a time, a padded forward pass a response with the same process reward, and TRL's trainer
 on the same kept responses. Random weights write nothing to be read, so behind sampling every response is replaced by
-digits of its length. Needs TRL: ``pip install --no-deps trl``. The last line is JSON.
+digits of its length. Needs TRL: ``pip install -c constraints.txt -e '.[bench]'``. The last line is JSON.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import logging
 import statistics
+import sys
 import tempfile
 import time
 import warnings
@@ -195,6 +197,8 @@ def lightning_overhead(module: PolicyModule) -> float:
 
 def main() -> None:
     """Measure and print."""
+    if importlib.util.find_spec("trl") is None:
+        sys.exit("TRL is missing: pip install -c constraints.txt -e '.[bench]'")
     warnings.simplefilter("ignore")
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     torch.set_num_threads(1)
