@@ -212,7 +212,8 @@ def main() -> None:
     sizes = [len(r.tokens) for g in sample(NativeEngine(), module, asked) for r in g]
     print(f"responses of {statistics.mean(sizes):.0f} tokens, {sum(s == SAMPLING.max_new_tokens for s in sizes)} cut")
     kept = ours(module, reward, asked)
-    print(f"loss of the kept by TRL {by_trl(module, kept):.4f}, by mstar {loss_of(module, kept):.4f}")
+    own = loss_of(module, kept)  # first: TRL's trainer takes a step
+    print(f"loss of the kept by mstar {own:.4f}, by TRL {by_trl(module, kept):.4f}")
     seconds = interleaved(
         {"ours": partial(ours, module, reward, asked), "plain": partial(plain, module, reward, asked, kept)}
     )
