@@ -16,16 +16,20 @@ import torch
 REPEATS = 5
 
 
-def interleaved(variants: Mapping[str, Callable[[], Any]], repeats: int = REPEATS) -> dict[str, list[float]]:
+def interleaved(
+    variants: Mapping[str, Callable[[], Any]],
+    repeats: int = REPEATS,
+    clock: Callable[[], float] = time.process_time,
+) -> dict[str, list[float]]:
     """CPU seconds of each variant, ``repeats`` times in turn behind one unmeasured round; prints them."""
     torch.set_num_threads(1)
     seconds: dict[str, list[float]] = {name: [] for name in variants}
     for repeat in range(repeats + 1):
         for name, run in variants.items():
-            began = time.process_time()
+            began = clock()
             run()
             if repeat:
-                seconds[name].append(time.process_time() - began)
+                seconds[name].append(clock() - began)
     for name, found in seconds.items():
         print(f"{name}: {statistics.median(found):.3f} CPU-seconds [{min(found):.3f}, {max(found):.3f}]", flush=True)
     return seconds

@@ -1,4 +1,4 @@
-"""The command line: `mstar run` for recipes, every other word for LightningCLI."""
+"""The command line: `mstar run` for recipes, `mstar grade` for records, every other word for LightningCLI."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ usage: mstar COMMAND ...
   test       evaluate on the test split
   predict    sample responses, or label their steps, and write them down
   run        run a recipe: a list of such commands, finished ones skipped
+  grade      grade recorded responses
 
   mstar run configs/recipes/demo.yaml  the whole method on a tiny model
+  mstar grade QUESTIONS RESPONSES      accuracy, agreement with verdicts
   mstar fit -c configs/demo/base.yaml  one command, as configured
   mstar fit -c a.yaml -c b.yaml --x 1  files stack, flags win
   mstar fit -c a.yaml --print_config   every value in force; runs nothing
@@ -39,10 +41,14 @@ def main(args: list[str] | None = None) -> None:
         case ["--version"]:
             print(f"mstar {mstar.__version__}")
         case ["run"]:
-            # The branches import for themselves: help and recipes answer at once, without the seconds that torch takes.
+            # The branches import for themselves: these answer at once, without the seconds that torch takes.
             from mstar.recipe.command import main as run
 
             run(words[1:])
+        case ["grade"]:
+            from mstar.grading.command import main as grade
+
+            grade(words[1:])
         case _:
             from mstar.cli import main as lightning_cli
 

@@ -2,6 +2,8 @@
 
 from mstar.answers.compare import equal
 from mstar.answers.extract import extract_answer
+from mstar.answers.mathvista import MathVista
+from mstar.answers.verifier import Strict, Verifier
 from mstar.answers.verify import Judgement, canonical, verify
 
-__all__ = ["Judgement", "canonical", "equal", "extract_answer", "verify"]
+__all__ = ["Judgement", "MathVista", "Strict", "Verifier", "canonical", "equal", "extract_answer", "verify"]

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mstar.answers.choices import choice
-from mstar.answers.compare import equal, items
+from mstar.answers.compare import ROUTES, degree
 from mstar.answers.extract import extract_answer
+from mstar.answers.kinds.choices import choice
+from mstar.answers.kinds.lists import items
+from mstar.answers.kinds.quantity import quantity
 from mstar.answers.plain import normalized
-from mstar.answers.quantity import quantity
+from mstar.answers.prose.leading import leading_number
+from mstar.answers.reference import Reference, reference
+from mstar.answers.symbolic.pool import WorkerError
 from mstar.types import Prompt, Verdict
 
 
@@ -20,39 +24,44 @@ class Judgement:
     answer: str | None
     """As extracted; ``None`` if the response states none."""
     reason: str
+    degree: float | None = None
+    """How far the answer is right, in [0, 1], where its type knows more than equal; else ``None``."""
 
 
 def verify(text: str, prompt: Prompt) -> Judgement:
     """Judge a response by its stated final answer and the prompt's reference.
 
     A response without an answer is wrong. A prompt without a reference that can be read makes it unscorable, answer or
-    not: it is counted apart, for it is neither right nor wrong. Reads ``answer_type``, ``choices``, ``precision`` and
-    ``unit`` of ``prompt.meta``, as MathVista names them; all may be missing or ``None``.
+    not: it is counted apart, for it is neither right nor wrong; so is an answer that takes too long to compare. Reads
+    what `reference` reads of ``prompt.meta``.
 
     >>> verify("Answer: 4", Prompt("p", "2+2?", answer="4")).verdict
     'correct'
     """
-    answer = extract_answer(text)
+    return judge(extract_answer(text), prompt)
+
+
+def judge(answer: str | None, prompt: Prompt) -> Judgement:
+    """Judge an answer that was already extracted; ``None`` is a response without one."""
     if prompt.answer is None or not prompt.answer.strip():
         return Judgement("unscorable", answer, "the prompt has no reference answer")
-    same = _equal("" if answer is None else answer, prompt.answer, prompt)
-    if same is None:
-        return Judgement("unscorable", answer, f"the reference {prompt.answer!r} cannot be read as {_kind(prompt)}")
+    right = reference(prompt)
+    try:
+        found = degree("" if answer is None else answer, right)
+    except WorkerError as error:
+        return Judgement("unscorable", answer, str(error))
+    if found is None:
+        return Judgement("unscorable", answer, _unreadable(right))
     if answer is None:
         return Judgement("wrong", None, "no answer")
-    return Judgement("correct", answer, "right") if same else Judgement("wrong", answer, "wrong answer")
+    between = found if right.kind in GRADED else None
+    if found >= right.threshold:
+        return Judgement("correct", answer, "right", between)
+    return Judgement("wrong", answer, "wrong answer", between)
 
 
-def _equal(answer: str, reference: str, prompt: Prompt) -> bool | None:
-    meta, precision, unit = prompt.meta, prompt.meta.get("precision"), prompt.meta.get("unit")
-    return equal(
-        answer,
-        reference,
-        str(meta.get("answer_type") or "text"),
-        _choices(prompt),
-        None if precision is None else int(precision),
-        None if unit is None else str(unit),
-    )
+GRADED = frozenset({"set", "boxes", "spans", "edit"})
+"""Types whose answers can be right to a degree."""
 
 
 def canonical(answer: str, prompt: Prompt) -> str:
@@ -61,17 +70,19 @@ def canonical(answer: str, prompt: Prompt) -> str:
     >>> canonical("(B)", Prompt("p", "?", meta={"choices": ["3", "7"]})), canonical("1,200.0 g", Prompt("p", "?"))
     ('7', '1200 g')
     """
-    if choices := _choices(prompt):
-        return choice(answer, choices) or normalized(answer)
-    if prompt.meta.get("answer_type") == "list":
+    right = reference(prompt)
+    if right.kind == "choice":
+        return choice(answer, right.choices) or normalized(answer)
+    if right.kind == "list":
         return ",".join(items(answer))
     number = quantity(answer)
-    return f"{number.value} {number.unit}".strip() if number else normalized(answer)
+    if number is None and right.kind in ("integer", "float") and (leading := leading_number(answer)):
+        number = quantity(leading)
+    return f"{number.value}{'π' * number.pi} {number.unit}".strip() if number else normalized(answer)
 
 
-def _choices(prompt: Prompt) -> list[str]:
-    return [str(option) for option in prompt.meta.get("choices") or ()]
-
-
-def _kind(prompt: Prompt) -> str:
-    return "one of the choices" if _choices(prompt) else str(prompt.meta.get("answer_type") or "text")
+def _unreadable(right: Reference) -> str:
+    if right.kind not in ROUTES:
+        return f"answer_type {right.kind!r} is unknown; use one of {', '.join(ROUTES)}"
+    kind = "one of the choices" if right.kind == "choice" else right.kind
+    return f"the reference {right.answer!r} cannot be read as {kind}"

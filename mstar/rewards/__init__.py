@@ -1,8 +1,9 @@
 """Reward models: callbacks for their lifecycle, plain objects with ``score`` for their work."""
 
 from mstar.rewards.combine import Product, RouteByKind, WeightedSum
+from mstar.rewards.gate import Gate
 from mstar.rewards.outcome import OutcomeReward
 from mstar.rewards.process import ProcessReward
 from mstar.rewards.reward import RewardModel
 
-__all__ = ["OutcomeReward", "ProcessReward", "Product", "RewardModel", "RouteByKind", "WeightedSum"]
+__all__ = ["Gate", "OutcomeReward", "ProcessReward", "Product", "RewardModel", "RouteByKind", "WeightedSum"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import prod
 
 from lightning.pytorch import LightningModule, Trainer
@@ -12,7 +13,7 @@ from mstar.rewards.reward import RewardModel, with_reward
 from mstar.types import Group, Rollout
 
 
-class _Combined(RewardModel):
+class Combined(RewardModel):
     """Passes the lifecycle on to its parts."""
 
     @property
@@ -31,7 +32,7 @@ class _Combined(RewardModel):
             part.teardown(trainer, pl_module, stage)
 
 
-class Product(_Combined):
+class Product(Combined):
     """Multiplies the rewards its parts add: with an outcome and a process reward, the paper's 1(a* = â) · R_p(ŷ).
 
     Args:
@@ -55,7 +56,7 @@ class Product(_Combined):
         for part in self.of:
             scored = part.score(scored)
         return [
-            Group(group.prompt, tuple(self._product(r, old) for r, old in zip(group, olds, strict=True)))
+            replace(group, rollouts=tuple(self._product(r, old) for r, old in zip(group, olds, strict=True)))
             for group, olds in zip(scored, before, strict=True)
         ]
 
@@ -64,7 +65,7 @@ class Product(_Combined):
         return with_reward(rollout, self.name, prod(v for v in factors))
 
 
-class WeightedSum(_Combined):
+class WeightedSum(Combined):
     """Adds named rewards with weights, e.g. B-STaR's ``outcome + process / 5``.
 
     Args:
@@ -92,7 +93,7 @@ class WeightedSum(_Combined):
         scored = list(groups)
         for part in self.of:
             scored = part.score(scored)
-        return [Group(group.prompt, tuple(self._sum(r) for r in group)) for group in scored]
+        return [replace(group, rollouts=tuple(self._sum(r) for r in group)) for group in scored]
 
     def _sum(self, rollout: Rollout) -> Rollout:
         if missing := self.weights.keys() - rollout.rewards.keys():
@@ -102,7 +103,7 @@ class WeightedSum(_Combined):
         return with_reward(rollout, self.name, sum(w * rollout.rewards[n] for n, w in self.weights.items()))
 
 
-class RouteByKind(_Combined):
+class RouteByKind(Combined):
     """Scores each prompt by the reward of its kind, e.g. another verifier for boxes than for numbers.
 
     Args:

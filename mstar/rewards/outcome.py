@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
-from mstar.answers.verify import Judgement, verify
+from mstar.answers.verifier import Verifier
+from mstar.answers.verify import verify
 from mstar.rewards.reward import RewardModel, with_reward
 from mstar.types import Group, Prompt, Rollout
-
-Verifier = Callable[[str, Prompt], Judgement]
 
 
 class OutcomeReward(RewardModel):
@@ -19,7 +18,8 @@ class OutcomeReward(RewardModel):
     counted, and stops the run above a rate.
 
     Args:
-        verifier: Judges a response's text against its prompt; name your own by ``class_path``.
+        verifier: Judges a response's text against its prompt: a function or, by ``class_path``, a class (`Verifier`).
+            The default demands a stated answer and compares it by the prompt's type.
         max_unscorable_rate: Share of unscorable responses above which scoring stops, in [0, 1].
     """
 
@@ -33,7 +33,7 @@ class OutcomeReward(RewardModel):
         Raises:
             RuntimeError: If more than ``max_unscorable_rate`` of the responses cannot be judged.
         """
-        scored = [Group(group.prompt, tuple(self._judge(r, group.prompt) for r in group)) for group in groups]
+        scored = [replace(group, rollouts=tuple(self._judge(r, group.prompt) for r in group)) for group in groups]
         self._check(scored)
         return scored
 

@@ -25,6 +25,7 @@ from mstar.answers.extract import extract_answer
         ("The answer is (B). Because they are equal.", "(B)"),
         ("the final answer is: 3.5", "3.5"),
         ("The correct answer is\n12", "12"),
+        ("The correct option for the range of this function is (A).", "(A)"),
     ],
 )
 def test_the_stated_answer_is_found(text: str, answer: str) -> None:
@@ -44,6 +45,7 @@ def test_the_stated_answer_is_found(text: str, answer: str) -> None:
         r"\boxed{}",
         r"\boxed{4",
         "# Answering 4",
+        "B is the correct option for this question: find x.",
     ],
 )
 def test_an_answer_that_is_not_stated_is_never_guessed(text: str) -> None:

@@ -1,0 +1,1 @@
+"""Reading running text: what a response says where it states no answer in so many words."""

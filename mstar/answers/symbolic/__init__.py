@@ -1,0 +1,1 @@
+"""Mathematical expressions, compared by math-verify in processes that can be killed."""
