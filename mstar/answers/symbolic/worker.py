@@ -21,6 +21,7 @@ def main(arguments: list[str], questions: TextIO, answers: TextIO) -> None:
     import math_verify  # before the limits: the import is not the answer's fault
 
     logging.disable(logging.CRITICAL)  # it warns that its own timeouts are off: ours are on
+    compare(math_verify, "x+1", "1+x")  # the first comparison builds parsers for a second: nor is that
     resource.setrlimit(resource.RLIMIT_AS, (megabytes << 20, megabytes << 20))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
