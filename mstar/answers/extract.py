@@ -28,6 +28,8 @@ FILLER = re.compile(
     re.IGNORECASE,
 )
 SENTENCE_END = re.compile(r"(?<!\bSt)(?<!\bMr)(?<!\bDr)\.\**\s+(?=[A-Z])|。")
+READ = 100_000
+"""Characters of a response that are read: its last ones. What is longer repeats itself."""
 TAGS = (("<|begin_of_box|>", "<|end_of_box|>"), ("<answer>", "</answer>"))
 
 
@@ -49,6 +51,7 @@ def extract_answer(text: str) -> str | None:
     >>> extract_answer("it is 11") is None
     True
     """
+    text = text[-READ:]
     marked = MARKER.split(text) if "# Answer" in text or "#Answer" in text else [text]
     boxed = last_boxed(marked[-1])
     if boxed is not None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from mstar.answers.extract import UNDECIDED, extract_answer, stated
+from mstar.answers.extract import READ, UNDECIDED, extract_answer, stated
 from mstar.answers.kinds.choices import choice, option_words
 from mstar.answers.kinds.edit import nearest
 from mstar.answers.kinds.mentions import mentioned
@@ -143,7 +143,7 @@ class MathVista:
         if prompt.answer is None or not prompt.answer.strip():
             return Judgement("unscorable", None, "the prompt has no reference answer")
         right = reference(prompt)
-        found = self.extract(first_turn(text), prompt.question, right)
+        found = self.extract(first_turn(text[-READ:]), prompt.question, right)
         if found is None:
             return Judgement("wrong", None, "no answer")
         if found == right.answer:

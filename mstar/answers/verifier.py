@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Protocol
 
-from mstar.answers.extract import extract_answer
+from mstar.answers.extract import READ, extract_answer
 from mstar.answers.kinds.choices import choice
 from mstar.answers.prose.affirm import OPENED
 from mstar.answers.prose.choose import concluded_choice
@@ -17,6 +17,7 @@ from mstar.answers.verify import Judgement, judge
 from mstar.types import Prompt
 
 OPENING = re.compile(r"\W*[A-Z](?:[.:)]|\s*[-–])\s")
+FIGURES = re.compile(r"(?:[^\w=≈]|\d)+")  # "7, 8" is stated and is no number; "5 + 2 = 7" may be read on
 LISTED = re.compile(r"\[[^\[\]]*\]")
 
 
@@ -42,6 +43,8 @@ class Strict:
 
     def __call__(self, text: str, prompt: Prompt, /) -> Judgement:
         """Judge a response."""
+        if len(text) > READ:  # where it begins is not read: only what it states counts
+            return judge(extract_answer(text), prompt)
         return judge(strict_answer(first_turn(text), prompt), prompt)
 
 
@@ -60,7 +63,7 @@ def strict_answer(text: str, prompt: Prompt) -> str | None:
             if choice(part, right.choices) and not OPENED.match(part):  # what follows a yes may contradict it
                 return part
         return None if OPENING.match(text) else concluded_choice(text, prompt.question, right.choices)
-    if right.kind in ("integer", "float") and (stated is None or leading_number(stated) is None):
+    if right.kind in ("integer", "float") and not (stated and (FIGURES.fullmatch(stated) or leading_number(stated))):
         if "\n" not in text.strip() and (bare := leading_number(text)):
             return bare
         return concluded_number(text, prompt.question) or stated

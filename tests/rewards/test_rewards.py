@@ -51,8 +51,9 @@ def test_a_product_is_nothing_where_a_factor_is() -> None:
 
 
 def test_a_sum_weighs_what_it_names() -> None:
-    scored = WeightedSum(TWO, {"right": 1, "steps": 0.2}).score([group("a", "b")])
-    assert values(scored, "sum") == pytest.approx([1.1, 0.18])
+    assert values(WeightedSum(TWO, {"right": 1, "steps": 0.2}).score([group("a", "b")]), "sum") == pytest.approx(
+        [1.1, 0.18]
+    )
     with pytest.raises(ValueError, match=r"names \['step'\], but the parts give \['right', 'steps'\]"):
         WeightedSum(TWO, {"step": 1.0}).score([group("a", "b")])
 

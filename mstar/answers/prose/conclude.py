@@ -11,7 +11,7 @@ from mstar.answers.prose.sentences import THEREFORE, asked, content, sentences
 from mstar.answers.prose.spoken import NUMBER, spoken
 
 HEDGED = re.compile(
-    r"\b(?:or|cannot|can't|unable|impossible)\b|\bnot (?:possible|clear|enough|visible|provided)\b"
+    r"\b(?:or|cannot|can't|unable|impossible|isn't|(?:is|does|do) not|doesn't)\b|\bnot (?:possible|clear|enough|visible|provided)\b"
     r"|\bbetween \d+ and \d+|\d:\d|\d%? to [$€£]?\d|_{2,}",
     re.IGNORECASE,
 )

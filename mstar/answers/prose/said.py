@@ -22,7 +22,7 @@ STRONG = re.compile(
     r"|in|that|be|by|number|value|there|are|is|year|currently|now|therefore|still|less|more|than|score))*\s*$",
     re.IGNORECASE,
 )
-OPERAND = re.compile(r"\s*[%°]?\s*(?:[+*×÷/=^(]|-(?![A-Za-z])|\bx\b|(?:plus|minus|times|divided)\b)")
+OPERAND = re.compile(r"\s*[%°]?\s*(?:[+*×÷/=^(±]|-(?![A-Za-z])|\bx\b|(?:plus|minus|times|divided)\b)")
 ASKED_NOUN = re.compile(r"\b(?:which|what)\s+(?:is the\s+)?([a-z]{3,})", re.IGNORECASE)
 COUNTED_NOUN = re.compile(
     r"\bhow many\s+(?:[\w'-]+\s+){0,3}?([\w'-]+s|people|children|men|women)\b",

@@ -14,7 +14,8 @@ SPOKEN = rf"(?:(?P<tens>{'|'.join(TENS)})(?:[- ](?P<after>{'|'.join(ONES)}))?|(?
 NUMBER = re.compile(
     r"(?<![\w.^_/\\])(?<![A-Za-z]-)(?<!\d:)"
     r"(?P<negative>(?<![\d)]\s)\b(?:negative|minus)\s+)?(?:(?P<digits>(?:(?<![\w)%°}])[+-])?[$€£¥]?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?"
-    r"(?:\s?[×x]\s?10\^\{?-?\d+\}?|/\d+(?![\d/]))?(?:\s(?:million|billion)\b)?)(?![\w^]*_|:\d)"
+    r"(?:\s?[×x]\s?10\^\{?-?\d+\}?|/\d+(?![\d/]))?(?:\s(?:million|billion)\b)?)"
+    r"(?![\w^]*_|:\d|\.?\d|(?-i:[a-fi-kn-rt-z])\b)"
     rf"|\b{SPOKEN}\b(?!-))",
     re.IGNORECASE,
 )
