@@ -39,6 +39,7 @@ PEERS_DEFECTS = [
     ("Answer: I cannot know", "no", {}, "wrong"),
     ("Answer: banana", "cat", {}, "wrong"),
     ("Answer: banana", "yes", {}, "wrong"),
+    ("Answer: banana", "apple", {}, "wrong"),  # neither says yes or no: no agreement
     ("Answer: banana", "Yes", {"choices": YES_NO}, "wrong"),
     ("Answer: not sure", "No", {"choices": YES_NO}, "wrong"),
     ("Answer: (B)", "70°", CHOICE, "correct"),

@@ -13,6 +13,7 @@ from mstar.cli import main
 
 CONFIG = str(Path(__file__).parent / "tiny.yaml")
 README = (Path(__file__).parents[2] / "README.md").read_text()
+GRADING = (Path(__file__).parents[2] / "docs" / "grading.md").read_text()
 
 REWARD = '''
 from collections.abc import Sequence
@@ -95,3 +96,21 @@ def test_a_temperature_rule_of_ones_own_works(tmp_path: Path) -> None:
     assert {row["temperature"] for row in rows} == {0.7}
     choice = json.loads((tmp_path / "run" / "temperature" / "iteration-0000" / "choice.json").read_text())
     assert choice["reason"] == "it is the lowest" and [t for t, _ in choice["scores"]] == [0.7, 0.9]
+
+
+def test_the_pages_verifier_and_gate_work(tmp_path: Path) -> None:
+    code = next(block for block in re.findall(r"```python\n(.*?)```", GRADING, re.DOTALL) if "class Parity" in block)
+    (tmp_path / "parity.py").write_text(code)
+    (tmp_path / "brevity.py").write_text(REWARD)
+    verifier, gate = re.findall(r"```yaml\n(.*?)```", GRADING, re.DOTALL)
+    (tmp_path / "verifier.yaml").write_text(verifier)
+    stub = "{class_path: mstar.rewards.OutcomeReward, init_args: {verifier: tests.house.stubs.even_length}}"
+    (tmp_path / "gate.yaml").write_text(gate.replace("mstar.rewards.OutcomeReward", stub))
+    everything = "--data.init_args.selectors=[{class_path: mstar.selection.KeepAll}]"
+    tolerant = "--reward.init_args.max_unscorable_rate=1"  # many references of the demo are lists
+    judged = fit(tmp_path / "judged", "-c", str(tmp_path / "verifier.yaml"), everything, tolerant)
+    assert {"unscorable", "wrong"} <= {row["verdict"] for row in judged}
+    rewards = [row["rewards"] for row in fit(tmp_path / "gated", "-c", str(tmp_path / "gate.yaml"), everything)]
+    opened = [row["gate"] == row["brevity"] if row["outcome"] else row["gate"] == 0 for row in rewards]  # type: ignore[index]
+    assert all(opened)
+    assert {row["outcome"] for row in rewards} == {0.0, 1.0}  # type: ignore[index]

@@ -11,8 +11,8 @@ from mstar.answers.prose.sentences import THEREFORE, asked, content, sentences
 from mstar.answers.prose.spoken import NUMBER, spoken
 
 HEDGED = re.compile(
-    r"\b(?:or|cannot|can't|unable|impossible|isn't|(?:is|does|do) not|doesn't)\b|\bnot (?:possible|clear|enough|visible|provided)\b"
-    r"|\bbetween \d+ and \d+|\d:\d|\d%? to [$€£]?\d|_{2,}",
+    r"\b(?:or|cannot|can't|unable|impossible|isn't|doesn't|(?:is|does|do) not"
+    r"|not (?:possible|clear|enough|visible|provided))\b|\bbetween \d+ and \d+|\d:\d|\d%? to [$€£]?\d|_{2,}",
     re.IGNORECASE,
 )
 BLANK = re.compile(r"([\w']+)\W*(?:\((?:_+|\s*)\)|_{2,})[^\w.?!]*([\w']+)?((?:[^\w.?!]*[\w']+){0,2})")
