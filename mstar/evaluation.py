@@ -29,27 +29,39 @@ class EvaluationSet:
         return Sampling(num_responses=1, temperature=0.0, max_new_tokens=self.max_new_tokens)
 
 
-@dataclass(frozen=True)
 class Evaluated:
-    """Scored groups of some prompts of a split."""
+    """Scored groups of some prompts of a split.
 
-    split: str
-    greedy: tuple[Group, ...]
-    """One response a prompt, at temperature 0."""
-    sampled: tuple[Group, ...] = ()
-    """Responses drawn for pass@k; empty if none were asked for."""
-    kinds: tuple[str, ...] = ()
-    """Kinds of all ranks' prompts of this batch, where a benchmark is reported by kind; the groups are one rank's."""
-    seconds: float = 0.0
-    """Wall-clock seconds the responses took to sample, whenever that was."""
+    No dataclass: Lightning's precision plugins search those for tensors, and refuse frozen ones.
+
+    Args:
+        split: Which prompts.
+        greedy: One response a prompt, at temperature 0.
+        sampled: Responses drawn for pass@k; empty if none were asked for.
+        kinds: Kinds of all ranks' prompts of this batch, where a benchmark is reported by kind; the groups are one
+            rank's.
+        seconds: Wall-clock seconds the responses took to sample, whenever that was.
+    """
+
+    def __init__(
+        self,
+        split: str,
+        greedy: tuple[Group, ...],
+        sampled: tuple[Group, ...] = (),
+        kinds: tuple[str, ...] = (),
+        seconds: float = 0.0,
+    ) -> None:
+        self.split = split
+        self.greedy = greedy
+        self.sampled = sampled
+        self.kinds = kinds
+        self.seconds = seconds
 
     def without_images(self) -> Evaluated:
         """The same, light enough to keep and to send between ranks."""
-        return replace(
-            self,
-            greedy=tuple(Group(_bare(group.prompt), group.rollouts) for group in self.greedy),
-            sampled=tuple(Group(_bare(group.prompt), group.rollouts) for group in self.sampled),
-        )
+        greedy = tuple(Group(_bare(group.prompt), group.rollouts) for group in self.greedy)
+        sampled = tuple(Group(_bare(group.prompt), group.rollouts) for group in self.sampled)
+        return Evaluated(self.split, greedy, sampled, self.kinds, self.seconds)
 
 
 class EvaluationBatches(Dataset[Evaluated]):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 from torchdata.stateful_dataloader import StatefulDataLoader
@@ -20,7 +21,7 @@ from mstar.rewards.reward import RewardModel
 from mstar.rollout.collect import Collector
 from mstar.rollout.engine import RolloutEngine
 from mstar.rollout.native import NativeEngine
-from mstar.rollout.store import Stage, join
+from mstar.rollout.store import Stage, join, require_same
 from mstar.seeds import stable_seed
 from mstar.selection import Selector
 from mstar.temperature.control import TemperatureControl
@@ -100,18 +101,31 @@ class EvolvingDataModule(PolicyDataModule):
         """The iteration's groups, scored, each rollout kept or dropped with the reason.
 
         Raises:
-            RuntimeError: If nothing was kept.
+            RuntimeError: If nothing was kept, or the iteration was sampled with other settings.
         """
         stage = self.stage(iteration)
+        seed = stable_seed(self.seed, "rollout", iteration)
         if stage.sealed:
-            return join(self.prompts.find(stage.manifest["prompts"]), stage.read())
-        with self.policy.inference() as policy:
-            sampling = self._sampling(iteration, policy)
-            seed = stable_seed(self.seed, "rollout", iteration)
-            groups = self._collector().collect(stage, policy, self.prompts.prompts(iteration), sampling, seed)
+            self._require_same(stage, seed)
+            groups = join(self.prompts.find(stage.manifest["prompts"]), stage.read())
+        else:
+            with self.policy.inference() as policy:
+                sampling = self._sampling(iteration, policy)
+                groups = self._collector().collect(stage, policy, self.prompts.prompts(iteration), sampling, seed)
         if not any(rollout.kept for group in groups for rollout in group):
-            raise RuntimeError(nothing_kept(iteration, groups, sampling))
+            raise RuntimeError(nothing_kept(iteration, groups, stage.manifest["key"]["sampling"]))
         return groups
+
+    def _require_same(self, stage: Stage, seed: int) -> None:
+        """Refuse a finished iteration that was sampled otherwise than is asked now.
+
+        The policy is not compared: it has moved on since. Nor is the temperature if it was chosen automatically.
+        """
+        asked: dict[str, Any] = {"seed": seed, "sampling": asdict(self.sampling)}
+        found = {name: stage.manifest["key"][name] for name in asked}
+        if self.temperature is not None:
+            asked["sampling"]["temperature"] = found["sampling"]["temperature"]
+        require_same(found, json.loads(json.dumps(asked)), stage.folder)
 
     def state_dict(self) -> dict[str, Any]:
         """The pool's state; the rollouts themselves are in the store."""
@@ -149,7 +163,9 @@ class EvolvingDataModule(PolicyDataModule):
     def _examples(self, groups: Sequence[Group]) -> list[Example]:
         written = [] if self.seed_cot is None else [self.seed_cot[i] for i in range(len(self.seed_cot))]
         renderer = self.policy.renderer
-        examples = [Example(prompt, renderer.response_tokens(prompt.cot)) for prompt in written if prompt.cot]
+        # Ids are unique within a source only, and responses that share one are trained on beside one prompt.
+        apart = [replace(prompt, id=f"seed_cot/{prompt.id}") for prompt in written]
+        examples = [Example(prompt, renderer.response_tokens(prompt.cot)) for prompt in apart if prompt.cot]
         for group in groups:
             weights = self.advantage(group) if self.advantage else [1.0] * len(group)
             for rollout, weight in zip(group, weights, strict=True):
@@ -158,7 +174,7 @@ class EvolvingDataModule(PolicyDataModule):
         return examples
 
 
-def nothing_kept(iteration: int, groups: Sequence[Group], sampling: Sampling) -> str:
+def nothing_kept(iteration: int, groups: Sequence[Group], sampling: Mapping[str, Any]) -> str:
     """Say why an iteration has nothing to train on, and what to change."""
     rollouts = [rollout for group in groups for rollout in group]
     wrong = sum(r.verdict == "wrong" and r.answer is not None for r in rollouts)
@@ -167,6 +183,6 @@ def nothing_kept(iteration: int, groups: Sequence[Group], sampling: Sampling) ->
     return (
         f"iteration {iteration}: the selectors kept 0 of {len(rollouts):,} rollouts ({wrong:,} wrong, {silent:,} "
         f"without an answer, {unscorable:,} unscorable). Raise data.sampling.num_responses "
-        f"({sampling.num_responses}), lower data.sampling.temperature ({sampling.temperature}), or warm the policy "
-        f"up longer; every response and its reason is in rollouts/iteration-{iteration:04d}."
+        f"({sampling['num_responses']}), lower data.sampling.temperature ({sampling['temperature']}), or warm the "
+        f"policy up longer; every response and its reason is in rollouts/iteration-{iteration:04d}."
     )

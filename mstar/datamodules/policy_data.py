@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -142,6 +143,11 @@ class PolicyDataModule(LightningDataModule, ABC):
         Ranks get the same number of examples: the last few are dropped, at most ``world_size - 1``.
         """
         ranks = self.ranks
+        if 0 < len(examples) < ranks.world_size:
+            raise RuntimeError(
+                f"{len(examples)} responses are too few to train on {ranks.world_size} ranks: keep more of them, or "
+                "use fewer ranks."
+            )
         return StatefulDataLoader(
             dealt(examples, self.batch_size, ranks.rank, ranks.world_size),
             batch_size=self.batch_size,
@@ -173,6 +179,12 @@ class PolicyDataModule(LightningDataModule, ABC):
         return self.reward.score([found[prompt.id] for prompt in prompts])
 
 
+def known(example: Example) -> list[float]:
+    """A response's log-probabilities when it was sampled; not-a-number for tokens whose are not recorded."""
+    recorded = example.logprobs or ()
+    return [*[math.nan] * (len(example.tokens) - len(recorded)), *recorded]
+
+
 def collate(renderer: Renderer, token_budget: int, share: bool, examples: Sequence[Example]) -> list[Inputs]:
     """The parts of an optimizer step's batch, as ``Objective.loss`` describes them."""
     totals = {
@@ -182,7 +194,7 @@ def collate(renderer: Renderer, token_budget: int, share: bool, examples: Sequen
     parts = []
     for part in pack(renderer, [(example.prompt, example.tokens) for example in examples], token_budget, share):
         own = [examples[number] for number in part["index"].tolist()]
-        old = [example.logprobs or [0.0] * len(example.tokens) for example in own]
+        old = [known(example) for example in own]
         advantages = torch.tensor([example.advantage for example in own])
         parts.append({**part, **totals, "advantages": advantages, "old_logprobs": ragged(old, 0.0)})
     return parts

@@ -38,7 +38,7 @@ def token_logprobs(model: PreTrainedModel, part: Inputs) -> tuple[Tensor, Tensor
     source = torch.empty_like(tokens).scatter_(0, inverse, (first + before(part))[mask])
     target = part["input_ids"].flatten()[tokens]
     chosen = _predicted(model, tree_inputs(model, model_inputs(part)), source, target)[inverse]
-    return torch.zeros(mask.shape, device=mask.device).masked_scatter(mask, chosen), mask
+    return torch.zeros(mask.shape, dtype=chosen.dtype, device=mask.device).masked_scatter(mask, chosen), mask
 
 
 @torch.no_grad()

@@ -155,7 +155,7 @@ class ProcessRewardModule(PartsModule):
         labels = part["step_labels"][real]
         labels = (labels > 0).float() if self.hard_labels else labels
         logits = self(part)[real]
-        loss = binary_cross_entropy_with_logits(logits, labels, reduction="sum") / part["num_steps"]
+        loss = binary_cross_entropy_with_logits(logits, labels, reduction="sum") / part["num_steps"].clamp(min=1)
         return loss, logits, labels
 
     def configure_optimizers(self) -> Any:

@@ -59,7 +59,8 @@ class ScalarHead(StepHead):
         inputs = tree_inputs(model, model_inputs(batch))
         hidden = model.base_model(**inputs, use_cache=False).last_hidden_state  # (B, T, H)
         places = batch["places"].gather(1, batch["steps"].clamp(min=0))  # (R, S)
-        logits: Tensor = self.linear(self.dropout(hidden[batch["rows"][:, None], places].float()))[..., 0]
+        chosen = hidden[batch["rows"][:, None], places].to(self.linear.weight.dtype)  # (R, S, H)
+        logits: Tensor = self.linear(self.dropout(chosen))[..., 0].float()
         return logits
 
 

@@ -79,6 +79,8 @@ def shares(model: PreTrainedModel) -> bool:
 
     Models with sliding windows, linear or cross attention, or image tokens that see ahead are computed a row a branch.
     """
+    if model.config._attn_implementation not in (None, "sdpa", "eager"):
+        return False  # other kernels take no mask of their own
     text = model.config.get_text_config()
     windows = any(getattr(text, name, None) for name in OTHER_ATTENTION)
     kinds = set(getattr(text, "layer_types", None) or ["full_attention"])

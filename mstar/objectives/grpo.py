@@ -28,6 +28,11 @@ class GRPO:
 
     def loss(self, model: PreTrainedModel, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """``-mean_t min(ρ A, clip(ρ, 1-ε_low, 1+ε_high) A)`` with ``ρ = π(token) / π_old(token)``."""
+        if bool(batch["old_logprobs"].isnan().any()):
+            raise ValueError(
+                "GRPO needs the log-probabilities under which responses were sampled: set data.engine to an engine "
+                "with logprobs: true, and leave out data.seed_cot and refiners, whose responses have none."
+            )
         logprobs, mask = token_logprobs(model, batch)
         ratio = torch.exp(logprobs - batch["old_logprobs"])
         advantages = batch["advantages"][:, None]

@@ -22,8 +22,8 @@ class Objective(Protocol):
 
         Args:
             model: The policy, in training mode.
-            batch: A part as ``mstar.modules.packing`` describes it (``token_logprobs`` reads it), with ``advantages``
-                ``(R,)``, ``old_logprobs`` ``(R, L)`` aligned with ``labels`` (0 where unknown), and the whole step's
-                ``num_tokens`` and ``num_responses``, scalars.
+            batch: A part as ``mstar.modules.packing`` describes it (``token_logprobs`` reads it), with
+                ``advantages`` ``(R,)``, ``old_logprobs`` ``(R, L)`` aligned with ``labels`` (not-a-number where
+                unknown), and the whole step's ``num_tokens`` and ``num_responses``, scalars.
         """
         ...

@@ -25,7 +25,8 @@ class Collector:
     reward: RewardModel | None
     """``None`` keeps the responses alone: for stages whose verdicts are made anew each time they are read."""
     refiners: Sequence[Refiner] = ()
-    selectors: Sequence[Selector] = ()
+    selectors: Sequence[Selector] | None = None
+    """``None`` decides nothing; without any selector every response is kept."""
     ranks: Ranks = field(default_factory=Ranks)
 
     def collect(
@@ -97,7 +98,8 @@ class Collector:
     ) -> None:
         if self.ranks.rank == 0:
             groups = join(prompts, stage.read_scored(self.ranks.world_size))
-            stage.seal(select_all(self.selectors, groups, seed) if self.selectors else groups, key, seconds, spent)
+            selected = groups if self.selectors is None else select_all(self.selectors, groups, seed)
+            stage.seal(selected, key, seconds, spent)
 
 
 def make_key(

@@ -15,7 +15,7 @@ BLOCK = 128  # tokens summed at once when the place of a random number is looked
 def uniforms(seed: int, request: Request, index: int, count: int) -> Tensor:
     """The random numbers of one response, ``(count,)`` in [0, 1): token t is drawn with the t-th."""
     generator = torch.Generator().manual_seed(stable_seed(seed, request.stream, index))
-    return torch.rand(count, generator=generator)
+    return torch.rand(count, generator=generator, dtype=torch.float32)  # whatever the default type is
 
 
 def draw(logits: Tensor, sampling: Sampling, uniform: Tensor, temperature: Tensor | None = None) -> Tensor:
@@ -73,7 +73,7 @@ def _place(weights: Tensor, uniform: Tensor) -> Tensor:
     wanted = uniform[:, None] * running[:, -1:]
     block = _passing(running, wanted)  # (rows, 1)
     chosen = weights.gather(1, block[..., None].expand(-1, -1, BLOCK))[:, 0]
-    inside = wanted - (running - sums).gather(1, block)
+    inside = (wanted - (running - sums).gather(1, block)).clamp(min=0)  # rounding may leave less than nothing
     return (block * BLOCK + _passing(chosen.cumsum(-1), inside))[:, 0]
 
 

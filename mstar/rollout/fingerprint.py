@@ -20,7 +20,7 @@ def fingerprint(model: torch.nn.Module) -> str:
     for name, value in sorted(model.state_dict().items()):
         local = value.to_local() if isinstance(value, DTensor) else value
         digest.update(f"{name}{tuple(local.shape)}{local.dtype}".encode())
-        digest.update(local.detach().cpu().contiguous().view(torch.uint8).numpy().data)
+        digest.update(local.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 

@@ -16,7 +16,7 @@ from transformers import PreTrainedModel, ProcessorMixin
 from mstar.modules.policy import PolicyModule
 from mstar.modules.renderer import placeholders
 from mstar.rollout import GenerateEngine, NativeEngine, RolloutEngine
-from mstar.rollout.draw import draw
+from mstar.rollout.draw import draw, uniforms
 from mstar.rollout.native.grouped import Grouped
 from mstar.types import Group, Prompt, Request, Sampling
 from tests.architectures import ARCHITECTURES, prompts_for
@@ -322,3 +322,23 @@ def test_a_draw_never_falls_on_a_token_without_weight() -> None:
     for uniform, top_k in product([0.0, 0.25, 0.4999999, 0.5, 0.75, almost], [0, 2]):
         token = draw(logits, Sampling(top_k=top_k), torch.tensor([uniform]))
         assert int(token) == (3 if uniform < 0.5 else 200)
+
+
+def test_random_numbers_do_not_depend_on_the_default_type(prompts: list[Prompt]) -> None:
+    expected = uniforms(1, Request(prompts[0]), 0, 64)
+    torch.set_default_dtype(torch.bfloat16)
+    try:
+        assert torch.equal(uniforms(1, Request(prompts[0]), 0, 64), expected)
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def test_a_draw_that_rounding_puts_before_its_block_takes_no_weightless_token() -> None:
+    generator = torch.Generator().manual_seed(0)
+    weights = torch.rand(1, 1024, generator=generator)
+    weights[0, ::128] = 0
+    logits, total = weights.log(), weights.double().sum()
+    edges = weights.double().view(-1, 128).sum(-1).cumsum(0)[:-1] / total
+    near = torch.cat([edges + step * 2.0**-25 for step in range(-6, 7)]).float()
+    drawn = draw(logits.expand(len(near), -1).contiguous(), Sampling(), near)
+    assert (weights[0, drawn] > 0).all()

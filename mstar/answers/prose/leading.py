@@ -16,7 +16,7 @@ DENIED = re.compile(r"\b(?:not|never)\b|n't\b", re.IGNORECASE)
 
 
 def leading_number(text: str) -> str | None:
-    """The number, in digits, that a text begins with, if no other number, no denial and nothing that adds follows.
+    """The number, in digits, that a text begins with, unless another number, a denial or what adds to it follows.
 
     >>> leading_number("5 objects are left"), leading_number("x = -3"), leading_number("5 or 6")
     ('5', '-3', None)

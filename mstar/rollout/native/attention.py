@@ -104,6 +104,8 @@ class SlotAttention:
         """Attend from one token a row; ``query`` ``(rows, heads, 1, size)`` gives ``(rows, 1, heads, size)``."""
         layer: int = module.layer_idx  # type: ignore[assignment]
         rows, heads, _one, size = query.shape
+        # Under autocast rotated queries and keys are fp32 beside values of the lower precision.
+        query, key, value = (each.to(self.slots.shape.dtype) for each in (query, key, value))
         shared = key.shape[1]
         query = query.reshape(rows, shared, heads // shared, size)  # queries of one key head are rows of one matrix
         found = [self._own(layer, query, key, value, part, scaling) for part in self.parts]

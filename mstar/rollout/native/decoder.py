@@ -111,10 +111,10 @@ class Decoder:
     def _make_state(self, width: int) -> None:
         rows, device = self.rows, self.device
         self.last = torch.zeros(rows, dtype=torch.long, device=device)
-        self.uniform = torch.zeros(rows, width, device=device)
-        self.temperature = torch.ones(rows, device=device)
+        self.uniform = torch.zeros(rows, width, dtype=torch.float32, device=device)
+        self.temperature = torch.ones(rows, dtype=torch.float32, device=device)
         self.tokens = torch.zeros(rows, width, dtype=torch.long, device=device)
-        self.chosen = torch.zeros(rows, width, device=device) if self.logprobs else None
+        self.chosen = torch.zeros(rows, width, dtype=torch.float32, device=device) if self.logprobs else None
         self.counts = [0] * rows  # tokens sampled
         self.position: Tensor | None = None
 

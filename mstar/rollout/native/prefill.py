@@ -94,7 +94,7 @@ def prefill(policy: Policy, inputs: Inputs, prefixes: Sequence[Sequence[tuple[in
 def key_shape(filled: Filled) -> KeyShape:
     """What a token takes in this model."""
     layers, heads, _length, size = filled.keys.shape
-    return KeyShape(layers, heads, size, filled.values.shape[-1], filled.keys.dtype, filled.keys.device)
+    return KeyShape(layers, heads, size, filled.values.shape[-1], filled.values.dtype, filled.keys.device)
 
 
 def place(value: Tensor, policy: Policy) -> Tensor:
