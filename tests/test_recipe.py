@@ -59,7 +59,11 @@ def runs(pid: int) -> bool:
 def start_runner(recipe: Path, out: Path) -> subprocess.Popen[bytes]:
     root = Path(__file__).parents[1]
     return subprocess.Popen(
-        [sys.executable, "-m", "mstar", "run", str(recipe), "--out", str(out)], cwd=root, stdout=subprocess.DEVNULL
+        [sys.executable, "-m", "mstar", "run", str(recipe), "--out", str(out)],
+        cwd=root,
+        stdout=subprocess.DEVNULL,
+        # Shells start jobs in the background with Ctrl-C ignored, and children inherit it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
