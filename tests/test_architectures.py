@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mstar.modules.renderer import Renderer, placeholders
-from mstar.modules.tree import shares, siblings, tree_inputs
+from mstar.modules.tree import Tree, shares, tree_inputs
 from mstar.types import Prompt
 from tests.architectures import ARCHITECTURES, SIZES, prompts_for
 
@@ -21,7 +21,7 @@ def test_a_tiny_architecture_sees_its_picture(name: str) -> None:
     assert shares(model)
 
     def last(asked: list[Prompt]) -> torch.Tensor:
-        rows = renderer.rows(asked, [siblings([]) for _ in asked])
+        rows = renderer.rows(asked, [Tree() for _ in asked])
         with torch.no_grad():
             logits = model(**tree_inputs(model, rows)).logits
         return torch.stack([row[n - 1] for row, n in zip(logits, rows["prompt_lengths"], strict=True)])
@@ -31,5 +31,5 @@ def test_a_tiny_architecture_sees_its_picture(name: str) -> None:
     assert ((together - turned).abs().amax(1) > 1e-4).all()
     for index, prompt in enumerate(prompts):
         assert torch.allclose(together[index], last([prompt])[0], atol=1e-5)
-    ids = renderer.rows(prompts, [siblings([]) for _ in prompts])["input_ids"]
+    ids = renderer.rows(prompts, [Tree() for _ in prompts])["input_ids"]
     assert len(set((ids == placeholders(model)[0]).sum(1).tolist())) == len(SIZES[name])

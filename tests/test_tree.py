@@ -7,7 +7,7 @@ import torch
 
 from mstar.demo.scenes import DigitScenes
 from mstar.modules.policy import Policy
-from mstar.modules.tree import Tree, siblings, tree_inputs, trie
+from mstar.modules.tree import Tree, tree_inputs, trie
 from mstar.types import Prompt
 from tests.policies import policy
 
@@ -30,11 +30,17 @@ def logits_of(ready: Policy, prompts: list[Prompt], trees: list[Tree]) -> torch.
     return out
 
 
+def siblings(responses: list[tuple[int, ...]]) -> Tree:
+    """Whole responses one after the other, each with its own copy of what it shares with others."""
+    ends = [end for i, response in enumerate(responses) for end in [sum(map(len, responses[: i + 1]))] * len(response)]
+    return Tree(tuple(token for response in responses for token in response), tuple(ends))
+
+
 def test_each_sibling_has_the_logits_it_has_alone(ready: Policy, prompts: list[Prompt]) -> None:
     responses = [(70, 71, 72), (70, 80), (90, 91, 92, 93)]
-    together = logits_of(ready, prompts, [siblings(responses), siblings(responses[:1]), siblings([])])
+    together = logits_of(ready, prompts, [siblings(responses), siblings(responses[:1]), Tree()])
     for row, (prompt, own) in enumerate(zip(prompts, [responses, responses[:1], []], strict=True)):
-        length = int(ready.renderer.rows([prompt], [siblings([])])["prompt_lengths"][0])
+        length = int(ready.renderer.rows([prompt], [Tree()])["prompt_lengths"][0])
         start = length
         for response in own:
             alone = logits_of(ready, [prompt], [siblings([response])])[0]

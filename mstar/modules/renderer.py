@@ -38,7 +38,7 @@ class Renderer:
     def text(self, prompt: Prompt) -> str:
         """Render a prompt as the text the processor expands: chat template, images first, generation prompt."""
         question = f"{prompt.question}\n{self.instruction}" if self.instruction else prompt.question
-        content: list[dict[str, str]] = [{"type": "image"} for _ in prompt.images]
+        content: list[dict[str, str]] = [{"type": "image"}] * len(prompt.images)
         messages = [{"role": "user", "content": [*content, {"type": "text", "text": question}]}]
         rendered: str = self.processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
         return rendered
@@ -46,13 +46,25 @@ class Renderer:
     def process(self, prompts: Sequence[Prompt]) -> Inputs:
         """Encode prompts, left-padded: ``input_ids`` and ``attention_mask`` ``(B, T)``, and what the images become."""
         images = [list(prompt.images) for prompt in prompts]
+        texts = [self.text(prompt) for prompt in prompts]
         batch = self.processor(
-            text=[self.text(prompt) for prompt in prompts],
+            text=texts,
             images=images if any(images) else None,
             padding=True,
             return_tensors="pt",
+            add_special_tokens=not all(map(self._begun, texts)),
         )
         return {k: v for k, v in batch.items() if isinstance(v, Tensor) and k != "labels"}
+
+    def unexpanded(self, prompt: Prompt) -> list[int]:
+        """Tokens of a prompt with one placeholder an image, as the chat template has it."""
+        text = self.text(prompt)
+        ids: list[int] = self.tokenizer(text, add_special_tokens=not self._begun(text))["input_ids"]
+        return ids
+
+    def _begun(self, text: str) -> bool:
+        """Whether the chat template wrote the token that begins a text: then the tokenizer must not add another."""
+        return self.tokenizer.bos_token is not None and text.startswith(self.tokenizer.bos_token)
 
     def encode(self, prompts: Sequence[Prompt], prefixes: Sequence[Sequence[int]] | None = None) -> Inputs:
         """Encode prompts, left-padded, each with the beginning of a response if ``prefixes`` has one.

@@ -23,25 +23,11 @@ BIDIRECTIONAL = ("gemma3", "paligemma", "gemma3n", "gemma4")  # image tokens see
 
 @dataclass(frozen=True)
 class Tree:
-    """Tokens behind a prompt, in preorder.
-
-    >>> siblings([(5, 6), (5, 7, 8)])
-    Tree(tokens=(5, 6, 5, 7, 8), ends=(2, 2, 5, 5, 5))
-    """
+    """Tokens behind a prompt, in preorder."""
 
     tokens: tuple[int, ...] = ()
     ends: tuple[int, ...] = ()
     """For each token the index behind its last descendant."""
-
-
-def siblings(responses: Sequence[Sequence[int]]) -> Tree:
-    """Whole responses one after the other, each with its own copy of what it shares with others."""
-    tokens: list[int] = []
-    ends: list[int] = []
-    for response in responses:
-        tokens += response
-        ends += [len(tokens)] * len(response)
-    return Tree(tuple(tokens), tuple(ends))
 
 
 def trie(prefixes: Sequence[Sequence[int]]) -> tuple[Tree, list[tuple[int, ...]]]:

@@ -18,7 +18,7 @@ def to_prompt(renderer: Renderer, request: Request) -> dict[str, Any]:
 
     The tokens of a response that is there already follow.
     """
-    ids: list[int] = renderer.tokenizer(renderer.text(request.prompt))["input_ids"]
+    ids = renderer.unexpanded(request.prompt)
     prompt: dict[str, Any] = {"prompt_token_ids": [*ids, *request.prefix]}
     if request.prompt.images:
         prompt["multi_modal_data"] = {"image": list(request.prompt.images)}
