@@ -19,7 +19,7 @@ from mstar.modules.process_reward import NO_STEP, ProcessRewardModule
 from mstar.modules.renderer import Inputs
 from mstar.rewards.reward import RewardModel
 from mstar.rollout.engine import RolloutEngine
-from mstar.rollout.labels import Labeller, StepLabels, read_labels
+from mstar.rollout.labels import Labeller, StepLabels, made_with, read_labels
 from mstar.rollout.native import NativeEngine
 from mstar.rollout.ranks import Ranks
 from mstar.seeds import run_seed, stable_seed
@@ -93,9 +93,16 @@ class StepDataModule(LightningDataModule):
 
         Raises:
             FileNotFoundError: If ``predict`` has not finished in the folder.
+            RuntimeError: If the model ends steps elsewhere than the labels do.
         """
         if stage != "fit":
             return
+        found = (made_with(self.folder) or {}).get("separator")
+        if found not in (None, self._module.separator):
+            raise RuntimeError(
+                f"{self.folder} has labels of steps that {found!r} separates, but model.separator is "
+                f"{self._module.separator!r}: set it to the former, or run mstar predict with it into another folder."
+            )
         by_id = {self.prompts[i].id: i for i in range(len(self.prompts))}
         rows = read_labels(self.folder)
         self.training = [(row, by_id[row.prompt_id]) for row in rows if not self._validates(row)]

@@ -94,10 +94,12 @@ class PolicyModule(PartsModule):
         assert self.model is not None
         was_training = self.training
         self.eval()
-        # no_grad, not inference_mode: tensors made here may be trained on later.
-        with torch.no_grad(), precision_of(self)():
-            yield Policy(self.model, self.renderer)
-        self.train(was_training)
+        try:
+            # no_grad, not inference_mode: tensors made here may be trained on later.
+            with torch.no_grad(), precision_of(self)():
+                yield Policy(self.model, self.renderer)
+        finally:
+            self.train(was_training)
 
     def part_loss(self, part: Inputs) -> Share:
         """The objective's loss on a part of the kept responses."""

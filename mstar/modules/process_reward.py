@@ -125,11 +125,13 @@ class ProcessRewardModule(PartsModule):
         was_training = self.training
         self.eval()
         scores: list[tuple[float, ...]] = [()] * len(texts)
-        for part in self.parts(prompts, texts, token_budget, self.can_share):
-            chances = torch.sigmoid(self(on_device(self.model, part)))
-            for number, row, steps in zip(part["index"].tolist(), chances, part["steps"], strict=True):
-                scores[number] = tuple(row[steps.to(row.device) >= 0].tolist())
-        self.train(was_training)
+        try:
+            for part in self.parts(prompts, texts, token_budget, self.can_share):
+                chances = torch.sigmoid(self(on_device(self.model, part)))
+                for number, row, steps in zip(part["index"].tolist(), chances, part["steps"], strict=True):
+                    scores[number] = tuple(row[steps.to(row.device) >= 0].tolist())
+        finally:
+            self.train(was_training)
         return scores
 
     def part_loss(self, part: Inputs) -> Share:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from mstar.modules.policy import Policy
 from mstar.refine.refiner import Refiner
 from mstar.rewards.reward import RewardModel
-from mstar.rollout.engine import RolloutEngine
+from mstar.rollout.engine import RolloutEngine, require_distinct
 from mstar.rollout.fingerprint import fingerprint, prompt_digest
 from mstar.rollout.ranks import Ranks
 from mstar.rollout.store import Key, Stage, join
@@ -52,7 +52,9 @@ class Collector:
 
         Raises:
             RuntimeError: If the stage was begun from another policy, sampling, seed or other prompts.
+            ValueError: If two prompts have the same id.
         """
+        require_distinct([Request(prompt) for prompt in prompts])
         key = make_key(policy, prompts, sampling, seed, weights)
         stage.open(key)
         if not stage.sealed:

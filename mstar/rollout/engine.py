@@ -1,4 +1,4 @@
-"""The face of a rollout engine."""
+"""The face of a rollout engine, and what every one refuses."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Protocol
 
 from mstar.modules.policy import Policy
 from mstar.rollout.account import Account
-from mstar.types import Group, Request, Sampling
+from mstar.types import Group, Prompt, Request, Sampling
 
 
 class RolloutEngine(Protocol):
@@ -21,9 +21,46 @@ class RolloutEngine(Protocol):
 
         Args:
             policy: A policy inside ``PolicyModule.inference()``.
-            requests: What to continue; their streams must differ.
+            requests: What to continue; their streams must differ, and prompts of the same id be the same.
             sampling: How, where a request does not say it itself.
             seed: With a request's stream and a response's index it fixes that response's random numbers, whatever
                 else is sampled beside it.
+
+        Raises:
+            ValueError: If ``require_distinct`` does.
         """
         ...
+
+
+def require_distinct(requests: Sequence[Request]) -> None:
+    """Refuse requests that would be mistaken for one another.
+
+    Raises:
+        ValueError: If two draw from the same random stream, or two prompts differ but in their id.
+    """
+    streams: set[str] = set()
+    prompts: dict[str, Prompt] = {}
+    for request in requests:
+        if request.stream in streams:
+            raise ValueError(
+                f"Two requests have the same stream, {request.stream!r}: give prompts ids that differ, and requests of "
+                "one prompt keys that differ."
+            )
+        streams.add(request.stream)
+        require_same_prompt(prompts.setdefault(request.prompt.id, request.prompt), request.prompt)
+
+
+def require_same_prompt(one: Prompt, other: Prompt) -> None:
+    """Refuse two prompts of one id that ask something else.
+
+    Raises:
+        ValueError: Naming the id and what differs.
+    """
+    if one is other:
+        return
+    for field in ("question", "images"):
+        if getattr(one, field) != getattr(other, field):
+            raise ValueError(
+                f"Two prompts have the id {one.id!r}, but their {field} differ: give prompts ids that differ, for "
+                "responses are joined to them by id."
+            )

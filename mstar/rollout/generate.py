@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
+from transformers import GenerationConfig, PreTrainedModel
 
 from mstar.modules.policy import Policy
 from mstar.modules.renderer import end_tokens, placeholders
 from mstar.rollout.account import Account
+from mstar.rollout.engine import require_distinct
 from mstar.rollout.stops import StopTexts
 from mstar.seeds import stable_seed
 from mstar.types import Group, Request, Rollout, Sampling
@@ -19,7 +22,9 @@ class GenerateEngine:
     """Samples by ``model.generate``: slower than the native engine, but it runs whatever transformers runs.
 
     Use it for models without a plain key-value cache in every layer (linear attention, cross-attention), and as the
-    reference in tests. One random stream a request, so a response depends on its prompt and seed alone.
+    reference in tests. One random stream a request, so a response depends on its prompt and seed alone. What the
+    checkpoint's generation config says of sampling (``top_k``, ``repetition_penalty``, …) is not applied: ``Sampling``
+    alone decides, as with every engine.
     """
 
     def __init__(self) -> None:
@@ -27,15 +32,26 @@ class GenerateEngine:
 
     def generate(self, policy: Policy, requests: Sequence[Request], sampling: Sampling, seed: int) -> Iterator[Group]:
         """Yield groups in the order of the requests; see ``RolloutEngine.generate``."""
+        require_distinct(requests)
         for request in requests:
-            with torch.random.fork_rng():
+            with torch.random.fork_rng(), self.account.phase("generate"):
                 torch.manual_seed(stable_seed(seed, request.stream))
-                with self.account.phase("generate"):
-                    group = _group(policy, request, request.sampling or sampling)
+                group = _group(policy, request, request.sampling or sampling)
             self.account.prompts += 1
             self.account.responses += len(group)
             self.account.tokens += sum(len(rollout.tokens) - len(request.prefix) for rollout in group)
             yield group
+
+
+@contextmanager
+def plain(model: PreTrainedModel) -> Iterator[None]:
+    """Take the checkpoint's own generation config away: ``generate`` reads from it whatever it is not told."""
+    own = model.generation_config
+    model.generation_config = GenerationConfig()
+    try:
+        yield
+    finally:
+        model.generation_config = own
 
 
 def _group(policy: Policy, request: Request, sampling: Sampling) -> Group:
@@ -50,16 +66,17 @@ def _group(policy: Policy, request: Request, sampling: Sampling) -> Group:
     if sampling.stop:
         warpers |= {"stop_strings": list(sampling.stop), "tokenizer": policy.renderer.tokenizer}
     banned = placeholders(model)
-    rows = model.generate(
-        **inputs,
-        **warpers,
-        do_sample=not greedy,
-        num_return_sequences=1 if greedy else sampling.num_responses,
-        max_new_tokens=sampling.max_new_tokens,
-        eos_token_id=ends,
-        pad_token_id=policy.renderer.tokenizer.pad_token_id,
-        suppress_tokens=banned or None,
-    )[:, width:].tolist()
+    with plain(model):
+        rows = model.generate(
+            **inputs,
+            **warpers,
+            do_sample=not greedy,
+            num_return_sequences=1 if greedy else sampling.num_responses,
+            max_new_tokens=sampling.max_new_tokens,
+            eos_token_id=ends,
+            pad_token_id=policy.renderer.tokenizer.pad_token_id,
+            suppress_tokens=banned or None,
+        )[:, width:].tolist()
     rows = rows * sampling.num_responses if greedy else rows
     rollouts = tuple(_rollout(policy, request, i, row, ends, sampling) for i, row in enumerate(rows))
     return Group(request.prompt, rollouts, request.key)

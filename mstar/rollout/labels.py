@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from io import BytesIO
@@ -16,10 +17,12 @@ from mstar.rewards.reward import RewardModel
 from mstar.rollout.collect import Collector, make_key
 from mstar.rollout.engine import RolloutEngine
 from mstar.rollout.ranks import Ranks
-from mstar.rollout.store import Stage
+from mstar.rollout.store import Key, Stage, require_same
 from mstar.seeds import stable_seed
 from mstar.steps import step_ends
 from mstar.types import Group, Prompt, Request, Rollout, Sampling
+
+SETTINGS = "made_with"
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,8 @@ class Labeller:
     """Samples responses and labels their steps, resumably.
 
     Responses are a stage of the store, completions another; a group of completions is on disk as it finishes.
-    Responses with the same text are labelled once, and beginnings that several share are completed once.
+    Responses with the same text are labelled once, and beginnings that several share are completed once. Labels know
+    what they were made with, so that those of other settings are refused.
     """
 
     engine: RolloutEngine
@@ -51,18 +55,38 @@ class Labeller:
     seed: int
 
     def label(self, folder: Path, policy: Policy, prompts: Sequence[Prompt], ranks: Ranks) -> list[StepLabels]:
-        """Complete ``folder/steps.parquet`` and return its rows; every rank calls this."""
+        """Complete ``folder/steps.parquet`` and return its rows; every rank calls this.
+
+        Raises:
+            RuntimeError: If responses, completions or labels are there that were made with something else.
+        """
+        found = made_with(folder)
+        if found is not None:
+            require_same(found, self.settings, folder)
         collector = Collector(self.engine, self.reward, ranks=ranks)
         groups = collector.collect(Stage(folder / "responses"), policy, prompts, self.sampling, self.seed)
-        if not (folder / "steps.parquet").is_file():
+        if found is None:
             labelled = [(group.prompt, rollout) for group in groups for rollout in unique(group)]
             asked = [request for prompt, rollout in labelled for request in self._requests(policy, prompt, rollout)]
             requests = list({request.key: request for request in asked}.values())
             values = self._complete(Stage(folder / "completions"), policy, requests, ranks)
             if ranks.rank == 0:
-                write_labels(folder, [self._labels(policy, prompt, r, values) for prompt, r in labelled])
+                rows = [self._labels(policy, prompt, rollout, values) for prompt, rollout in labelled]
+                write_labels(folder, rows, self.settings)
             ranks.barrier()
         return read_labels(folder)
+
+    @property
+    def settings(self) -> Key:
+        """What labels depend on beside policy and prompts, as JSON has it."""
+        settings = {
+            "sampling": asdict(self.sampling),
+            "num_completions": self.num_completions,
+            "separator": self.separator,
+            "seed": self.seed,
+        }
+        plain: Key = json.loads(json.dumps(settings))
+        return plain
 
     def _requests(self, policy: Policy, prompt: Prompt, rollout: Rollout) -> list[Request]:
         """One request a step but the last, behind which nothing is left to complete; named by what it continues."""
@@ -74,11 +98,16 @@ class Labeller:
         """Share of correct completions by request key."""
         sampling = replace(self.sampling, num_responses=self.num_completions)
         prompts = list({request.prompt.id: request.prompt for request in requests}.values())
-        key = {**make_key(policy, prompts, sampling, self.seed), "requests": stable_seed(*(r.key for r in requests))}
+        key = {
+            **make_key(policy, prompts, sampling, self.seed),
+            **self.settings,
+            "requests": stable_seed(*(r.key for r in requests)),
+        }
         stage.open(key)
         done = stage.generated()
         ranks.barrier()
-        mine = [request for request in ranks.share(requests) if request.key not in done]
+        own = {prompt.id for prompt in ranks.share(prompts)}  # a prompt's requests together: it is computed once
+        mine = [request for request in requests if request.prompt.id in own and request.key not in done]
         with stage.part(ranks.rank, key) as part:
             for group in self.engine.generate(policy, mine, sampling, self.seed):
                 part.append(group)
@@ -99,11 +128,21 @@ def unique(group: Group) -> list[Rollout]:
     return list({rollout.text: rollout for rollout in reversed(group.rollouts)}.values())[::-1]
 
 
-def write_labels(folder: Path, rows: Sequence[StepLabels]) -> None:
-    """Write labels as Parquet, one row a response."""
+def write_labels(folder: Path, rows: Sequence[StepLabels], settings: Key) -> None:
+    """Write labels as Parquet, one row a response; what they were made with goes into the file's metadata."""
     buffer = BytesIO()
-    pq.write_table(pa.Table.from_pylist([asdict(row) for row in rows]), buffer)
+    table = pa.Table.from_pylist([asdict(row) for row in rows])
+    pq.write_table(table.replace_schema_metadata({SETTINGS: json.dumps(dict(settings))}), buffer)
     write_atomically(folder / "steps.parquet", buffer.getvalue())
+
+
+def made_with(folder: Path) -> Key | None:
+    """The settings of the labels in a folder; ``None`` if there are no labels."""
+    file = folder / "steps.parquet"
+    if not file.is_file():
+        return None
+    settings: Key = json.loads((pq.read_schema(file).metadata or {}).get(SETTINGS.encode(), b"{}"))
+    return settings
 
 
 def read_labels(folder: Path) -> list[StepLabels]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import PreTrainedModel, ProcessorMixin
+from transformers import GenerationConfig, PreTrainedModel, ProcessorMixin
 
 from mstar.modules.policy import PolicyModule
 from mstar.modules.renderer import placeholders
@@ -207,6 +207,36 @@ def test_a_stop_text_ends_a_response_and_is_kept(
     for rollout in cut:
         assert stop not in module.renderer.decode(rollout.tokens[:-1])
         assert rollout.finish == "stop" or stop not in rollout.text
+
+
+@pytest.mark.parametrize("engine", [NativeEngine(), GenerateEngine()])
+def test_requests_that_would_be_mistaken_for_one_another_are_refused(
+    module: PolicyModule, prompts: list[Prompt], engine: RolloutEngine
+) -> None:
+    sampling, one, other = Sampling(1, max_new_tokens=1), prompts[0], prompts[1]
+    with pytest.raises(ValueError, match=f"same stream, '{one.id}'.*keys that differ"):
+        run(engine, module, [Request(one), Request(one, (70,))], sampling)
+    for field in ("question", "images"):
+        changed = replace(one, **{field: getattr(other, field)})
+        with pytest.raises(ValueError, match=f"the id '{one.id}', but their {field} differ"):
+            run(engine, module, [Request(one), Request(changed, key="other")], sampling)
+    again = replace(one, images=tuple(image.copy() for image in one.images))
+    assert len(run(engine, module, [Request(one), Request(again, key="again")], sampling)) == 2
+
+
+def test_generate_samples_as_told_and_not_as_the_checkpoint_says(module: PolicyModule, prompts: list[Prompt]) -> None:
+    assert module.model is not None
+    own, requests = module.model.generation_config, [Request(prompts[0])]
+    module.model.generation_config = GenerationConfig(
+        **{**own.to_diff_dict(), "repetition_penalty": 50.0, "no_repeat_ngram_size": 1, "top_k": 1, "do_sample": True}
+    )
+    ways = [Sampling(4, max_new_tokens=12), Sampling(1, temperature=0, max_new_tokens=12)]
+    try:
+        found = [tokens_of(run(GenerateEngine(), module, requests, way)) for way in ways]
+        assert module.model.generation_config.top_k == 1
+    finally:
+        module.model.generation_config = own
+    assert found == [tokens_of(run(GenerateEngine(), module, requests, way)) for way in ways]
 
 
 class FailsOnce:

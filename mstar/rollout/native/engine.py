@@ -10,6 +10,7 @@ import torch
 from mstar.modules.policy import Policy
 from mstar.modules.tree import shares
 from mstar.rollout.account import Account
+from mstar.rollout.engine import require_distinct
 from mstar.rollout.native.decoder import Decoder, Job, Written
 from mstar.rollout.native.grouped import Grouped
 from mstar.rollout.native.memory import is_out_of_memory, room
@@ -88,11 +89,10 @@ class Finished:
     """Responses as they come, until a group is whole."""
 
     def __init__(self, policy: Policy, requests: Sequence[Request], sampling: Sampling) -> None:
+        require_distinct(requests)
         self.policy = policy
         self.sampling = {request.stream: request.sampling or sampling for request in requests}
         self.requests = {request.stream: request for request in requests}
-        if len(self.requests) < len(requests):
-            raise ValueError("Two requests have the same stream: give requests of one prompt keys that differ.")
         self.found: dict[str, dict[int, Written]] = {stream: {} for stream in self.requests}
 
     @property

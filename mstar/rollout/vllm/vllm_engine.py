@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from mstar.modules.policy import Policy
 from mstar.rollout.account import Account
+from mstar.rollout.engine import require_distinct
 from mstar.rollout.vllm.fleet import Fleet
 from mstar.rollout.vllm.replica import Replica, Response, Settings, require
 from mstar.rollout.vllm.translate import to_group, to_params, to_prompt
@@ -80,6 +81,7 @@ class VllmEngine:
         """Yield groups as they finish; see ``RolloutEngine.generate``."""
         if not requests:
             return
+        require_distinct(requests)
         try:
             with self.account.phase("weights"):
                 self._fleet.prepare(policy, requests[0])
