@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import torch
 from tokenizers.processors import TemplateProcessing
 
 from mstar.demo.tiny import BOS
@@ -35,3 +36,19 @@ def test_a_prompt_begins_with_one_beginning_of_text_whoever_writes_it(name: str,
     assert renderer.process(prompts)["input_ids"].tolist() == wanted
     assert renderer.unexpanded(prompts[0]).count(renderer.tokenizer.bos_token_id) == 1
     assert renderer.tokenizer.bos_token_id not in renderer.response_tokens("4+4=8")
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_prompts_processed_alone_are_merged_to_what_they_are_together(name: str) -> None:
+    renderer = Renderer(ARCHITECTURES[name]()[1])
+    prompts, prefixes = prompts_for(name, 5), [(), (70, 71, 72), (), (70,), (80,) * 9]
+    begun = zip(prompts, prefixes, strict=True)
+    pairs = [
+        (renderer.process(prompts), [renderer.process([prompt]) for prompt in prompts]),
+        (renderer.encode(prompts, prefixes), [renderer.encode([p], [x]) for p, x in begun]),
+    ]
+    for together, alone in pairs:
+        merged = renderer.merged(alone)
+        assert merged.keys() == together.keys()
+        for field, value in together.items():
+            assert torch.equal(merged[field], value) and merged[field].dtype == value.dtype

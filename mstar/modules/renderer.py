@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedModel, ProcessorMixin
 
 from mstar.modules.tree import Inputs as Inputs
@@ -55,6 +55,22 @@ class Renderer:
             add_special_tokens=not all(map(self._begun, texts)),
         )
         return {k: v for k, v in batch.items() if isinstance(v, Tensor) and k != "labels"}
+
+    def merged(self, rows: Sequence[Inputs]) -> Inputs:
+        """What ``process`` (or ``encode``) would give for several prompts, of what it gave for each alone.
+
+        So each prompt's images are processed once, and batches are cut when all lengths are known. Sequences are
+        left-padded; images stand one behind the other, padded at their ends with zeros as processors do it.
+        """
+        names = dict.fromkeys(name for row in rows for name in row)
+        return {name: self._stacked(name, [row for row in rows if name in row]) for name in names}
+
+    def _stacked(self, name: str, rows: Sequence[Inputs]) -> Tensor:
+        values = [row[name] for row in rows]
+        left = values[0].shape == rows[0]["input_ids"].shape
+        pad = self.tokenizer.pad_token_id if name == "input_ids" else 0
+        sizes = [max(axis) for axis in zip(*(value.shape[1:] for value in values), strict=True)]
+        return torch.cat([_enlarged(value, sizes, left, pad) for value in values])
 
     def unexpanded(self, prompt: Prompt) -> list[int]:
         """Tokens of a prompt with one placeholder an image, as the chat template has it."""
@@ -169,6 +185,13 @@ def end_tokens(model: PreTrainedModel, renderer: Renderer) -> list[int]:
     configured = model.generation_config.eos_token_id if model.generation_config else None
     listed = configured if isinstance(configured, list) else [configured]
     return sorted({i for i in (*listed, renderer.tokenizer.eos_token_id) if i is not None})
+
+
+def _enlarged(value: Tensor, sizes: Sequence[int], left: bool, pad: float) -> Tensor:
+    """Pad all axes but the first."""
+    missing = [size - have for size, have in zip(sizes, value.shape[1:], strict=True)]
+    ends = [(count, 0) if left else (0, count) for count in reversed(missing)]
+    return nn.functional.pad(value, [end for pair in ends for end in pair], value=pad)
 
 
 def _real(mask: Tensor) -> Tensor:

@@ -46,9 +46,7 @@ def trie(prefixes: Sequence[Sequence[int]]) -> tuple[Tree, list[tuple[int, ...]]
     paths: list[tuple[int, ...]] = [()] * len(prefixes)
     for i in order:  # sorted, so that equal beginnings are neighbours
         prefix = prefixes[i]
-        common = 0
-        while common < min(len(path), len(prefix)) and tokens[path[common]] == prefix[common]:
-            common += 1
+        common = _common([tokens[node] for node in path], prefix)
         path = path[:common]
         for token in prefix[common:]:
             path.append(len(tokens))
@@ -58,6 +56,33 @@ def trie(prefixes: Sequence[Sequence[int]]) -> tuple[Tree, list[tuple[int, ...]]
             ends[node] = len(tokens)
         paths[i] = tuple(path)
     return Tree(tuple(tokens), tuple(ends)), paths
+
+
+def cut(prefixes: Sequence[Sequence[int]], longest: int) -> list[list[int]]:
+    """Divide prefixes so that each part's ``trie`` has at most ``longest`` tokens; a longer prefix is a part alone.
+
+    Returns:
+        Indices of the prefixes, those that begin alike together.
+
+    >>> cut([(5, 6), (7, 8, 9), (5, 6, 7)], 3)
+    [[0, 2], [1]]
+    """
+    parts: list[list[int]] = []
+    size = 0
+    before: Sequence[int] = ()
+    for i in sorted(range(len(prefixes)), key=lambda i: tuple(prefixes[i])):
+        new = len(prefixes[i]) - _common(before, prefixes[i])
+        if not parts or size + new > longest:
+            parts.append([])
+            size, new = 0, len(prefixes[i])
+        parts[-1].append(i)
+        size, before = size + new, prefixes[i]
+    return parts
+
+
+def _common(one: Sequence[int], other: Sequence[int]) -> int:
+    """Tokens that both begin with."""
+    return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 
 def shares(model: PreTrainedModel) -> bool:

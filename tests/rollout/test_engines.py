@@ -17,7 +17,6 @@ from mstar.modules.policy import PolicyModule
 from mstar.modules.renderer import placeholders
 from mstar.rollout import GenerateEngine, NativeEngine, RolloutEngine
 from mstar.rollout.draw import draw, uniforms
-from mstar.rollout.native.grouped import Grouped
 from mstar.types import Group, Prompt, Request, Sampling
 from tests.architectures import ARCHITECTURES, prompts_for
 
@@ -60,11 +59,17 @@ def tokens_of(groups: dict[str, Group]) -> dict[str, list[tuple[int, ...]]]:
     return {name: [rollout.tokens for rollout in group] for name, group in groups.items()}
 
 
-class Whole(GenerateEngine):
-    """The engine for caches that cannot be divided, as an engine of its own."""
+class Whole:
+    """The native engine as it is with models whose caches cannot be divided."""
+
+    def __init__(self, rows: int | None = None) -> None:
+        self.engine = NativeEngine(rows, logprobs=True)
+        self.account = self.engine.account
 
     def generate(self, policy: Any, requests: Sequence[Request], sampling: Sampling, seed: int) -> Iterator[Group]:
-        yield from Grouped(64, True, self.account).generate(policy, requests, sampling, seed)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("mstar.rollout.native.engine.shares", lambda _: False)
+            yield from self.engine.generate(policy, requests, sampling, seed)
 
 
 @pytest.mark.parametrize(
@@ -209,7 +214,7 @@ def test_a_stop_text_ends_a_response_and_is_kept(
         assert rollout.finish == "stop" or stop not in rollout.text
 
 
-@pytest.mark.parametrize("engine", [NativeEngine(), GenerateEngine()])
+@pytest.mark.parametrize("engine", [NativeEngine(), Whole(), GenerateEngine()])
 def test_requests_that_would_be_mistaken_for_one_another_are_refused(
     module: PolicyModule, prompts: list[Prompt], engine: RolloutEngine
 ) -> None:
@@ -251,20 +256,35 @@ class FailsOnce:
             raise torch.OutOfMemoryError("test: out of memory")
 
 
+@pytest.mark.parametrize("engine", [NativeEngine, Whole])
 @pytest.mark.parametrize("call", [1, 6])
 def test_out_of_memory_halves_the_rows_and_loses_nothing(
-    module: PolicyModule, prompts: list[Prompt], call: int, caplog: pytest.LogCaptureFixture
+    module: PolicyModule, prompts: list[Prompt], engine: Any, call: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     requests, sampling = [Request(p) for p in prompts], Sampling(3, max_new_tokens=8)
-    whole = run(NativeEngine(rows=8), module, requests, sampling)
+    whole = run(engine(rows=8), module, requests, sampling)
     assert module.model is not None
     hook = module.model.register_forward_pre_hook(FailsOnce(call))
     try:
-        found = run(NativeEngine(rows=8), module, requests, sampling)
+        found = run(engine(rows=8), module, requests, sampling)
     finally:
         hook.remove()
     assert tokens_of(found) == tokens_of(whole)
     assert "4 rows" in caplog.text
+
+
+def test_no_more_rows_are_decoded_than_asked_for(module: PolicyModule, prompts: list[Prompt]) -> None:
+    sizes: list[int] = []
+    assert module.model is not None
+    requests, sampling = [Request(prompt) for prompt in prompts[:3]], Sampling(7, max_new_tokens=5)
+    hook = module.model.register_forward_pre_hook(
+        lambda _model, _args, given: sizes.append(len(given["input_ids"])), with_kwargs=True
+    )
+    try:
+        found = [run(engine, module, requests, sampling) for engine in (NativeEngine(rows=4), Whole(rows=4))]
+    finally:
+        hook.remove()
+    assert tokens_of(found[0]) == tokens_of(found[1]) and max(sizes) == 4
 
 
 def test_out_of_memory_with_one_row_says_what_to_lower(module: PolicyModule, prompts: list[Prompt]) -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Sequence
+from typing import Any
+
 import pytest
 import torch
 
 from mstar.modules.policy import PolicyModule
+from mstar.modules.renderer import Renderer
 from mstar.rollout import NativeEngine
 from mstar.rollout.native.memory import bytes_per_row, free_memory, room
 from mstar.rollout.native.prompts import SharedPrompts
 from mstar.rollout.native.slots import KeyShape, Slots
-from mstar.types import Request, Sampling
+from mstar.types import Prompt, Request, Sampling
 from tests.architectures import prompts_for
 from tests.policies import backbone
 
@@ -27,11 +32,11 @@ def test_rows_and_prompts_fit_into_the_share(module: PolicyModule, monkeypatch: 
         each = bytes_per_row(policy.model, 100)
         monkeypatch.setattr("mstar.rollout.native.memory.free_memory", lambda _: 60 * each)
         fits = room(policy.model, 100, share=0.5)
-        assert fits.rows == 20 and fits.prompt_bytes == 10 * each
+        assert fits.rows == 20 and fits.row_bytes == 20 * each and fits.prompt_bytes == 10 * each
         assert room(policy.model, 100, share=0.5, rows=7).prompt_bytes == 23 * each
         assert room(policy.model, 100, share=0.5, rows=500).prompt_bytes == 10 * each
         assert room(policy.model, 10**9, share=0.5).rows == 1
-        assert fits.halved() == type(fits)(10, 5 * each)
+        assert fits.halved() == type(fits)(10, 10 * each, 5 * each)
 
 
 def test_a_row_counts_its_keys_and_values(module: PolicyModule) -> None:
@@ -39,7 +44,7 @@ def test_a_row_counts_its_keys_and_values(module: PolicyModule) -> None:
         text = policy.model.config.get_text_config()
         keys = 2 * text.num_hidden_layers * text.num_key_value_heads * text.head_dim * 4
         grown = bytes_per_row(policy.model, 600) - bytes_per_row(policy.model, 300)
-        assert grown == pytest.approx(300 * keys * 5 / 3, abs=1)
+        assert grown == (1024 - 512) * keys * 9 // 4
         assert free_memory(policy.model.device) > 2**20
 
 
@@ -91,9 +96,104 @@ def test_slots_move_up_as_they_grow_and_close_gaps() -> None:
         assert (slots.shelves[shelf].values[:, slot, :, : 60 + row] == row).all()
 
 
-def test_prompts_are_counted_while_they_are_kept() -> None:
-    shared = SharedPrompts(SHAPE)
-    numbers = [shared.add(torch.zeros(2, 3, n, 4), torch.zeros(2, 3, n, 5)) for n in (10, 20)]
-    assert shared.used_bytes == 30 * SHAPE.bytes_per_token == 30 * 2 * 3 * 9 * 4
-    shared.remove(numbers[0])
-    assert shared.used_bytes == 20 * SHAPE.bytes_per_token and shared.nbytes >= shared.used_bytes
+def test_shelves_stay_within_a_half_of_what_is_in_them_whoever_comes_and_goes() -> None:
+    draw, slots, next_row = random.Random(0), Slots(SHAPE, longest=500), 0
+    for step in range(1500):
+        for _ in range(draw.randrange(4) if step < 1000 else 0):
+            length = draw.randrange(1, 200)
+            keys, values = (torch.full((2, 3, length, size), float(next_row)) for size in (4, 5))
+            slots.add(next_row, keys, values)
+            next_row += 1
+        slots.advance()
+        for row, length in list(slots.lengths.items()):
+            if length == 500 or draw.random() < 0.02:
+                slots.remove(row)
+        needed = sum(slots.shelves[number].capacity for number, _ in slots.place.values())
+        assert slots.nbytes <= 1.5 * needed * SHAPE.bytes_per_token
+        for row in slots.lengths:
+            shelf, slot = slots.place[row]
+            assert slots.shelves[shelf].keys[0, slot, 0, 0, 0] == slots.shelves[shelf].values[1, slot, 2, 0, 4] == row
+    assert next_row > 1000 and not slots.lengths and slots.nbytes == 0
+
+
+def test_prompts_take_what_was_foreseen_and_give_it_back() -> None:
+    draw, shared = random.Random(0), SharedPrompts(SHAPE)
+    kept: dict[int, int] = {}
+    for _ in range(300):
+        for number in draw.sample(sorted(kept), draw.randrange(min(4, len(kept) + 1))):
+            shared.remove(number)
+            del kept[number]
+        lengths = [draw.randrange(1, 100) for _ in range(draw.randrange(4))]
+        if lengths:
+            foreseen = shared.after(lengths) * SHAPE.bytes_per_token
+            for length in lengths:
+                number = shared.add(torch.full((2, 3, length, 4), float(length)), torch.zeros(2, 3, length, 5))
+                kept[number] = length
+            assert shared.nbytes == foreseen
+        for number, length in kept.items():
+            assert (shared.keys[:, number, :, :length] == length).all()
+    for number in list(kept):
+        shared.remove(number)
+    assert shared.nbytes == 0
+
+
+BEGINNINGS = [(), (70,), (70, 71, 72), (70, 80), tuple(range(60, 120))]
+
+
+@pytest.mark.parametrize(("divided", "share"), [(True, True), (True, False), (False, None)])
+def test_keys_and_values_stay_within_their_share_of_the_memory(
+    module: PolicyModule, monkeypatch: pytest.MonkeyPatch, divided: bool, share: bool | None
+) -> None:
+    monkeypatch.setattr("mstar.rollout.native.engine.shares", lambda _: divided)
+    asked = prompts_for("llava", 4)
+    requests = [Request(prompt, p, f"{prompt.id}#{i}") for prompt in asked for i, p in enumerate(BEGINNINGS)]
+    found = []
+    with module.inference() as policy:
+        for rows in (3, 40):
+            free = 2 * rows * bytes_per_row(policy.model, 60 + 10)
+            monkeypatch.setattr("mstar.rollout.native.memory.free_memory", lambda _, free=free: free)
+            engine = NativeEngine(share=share, memory=0.75)
+            groups = list(engine.generate(policy, requests, Sampling(1, max_new_tokens=10), 0))
+            found.append({group.name: group.rollouts[0].tokens for group in groups})
+            assert 0 < engine.account.cache_bytes < 0.75 * free
+    assert found[0] == found[1] and len(found[0]) == len(requests)
+
+
+def test_each_prompts_images_are_processed_once(module: PolicyModule, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mstar.rollout.native.decoder.PREFILL_TOKENS", 150)  # three or four prompts
+    requests = [Request(prompt) for prompt in prompts_for("llava", 40)]
+    seen: list[str] = []
+    process = Renderer.process
+
+    def counted(renderer: Renderer, prompts: Sequence[Prompt]) -> Any:
+        seen.extend(prompt.id for prompt in prompts)
+        return process(renderer, prompts)
+
+    monkeypatch.setattr(Renderer, "process", counted)
+    for engine in (NativeEngine(), NativeEngine(rows=3)):
+        seen.clear()
+        with module.inference() as policy:
+            assert len(list(engine.generate(policy, requests, Sampling(1, max_new_tokens=4), 0))) == 40
+        assert sorted(seen) == sorted(request.prompt.id for request in requests)
+
+
+def test_very_many_beginnings_of_a_prompt_take_several_rows(
+    module: PolicyModule, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompt, beginnings = prompts_for("llava", 1)[0], [tuple(range(60, 60 + i)) for i in range(10)] + [(200,) * 12]
+    requests = [Request(prompt, prefix, str(i)) for i, prefix in enumerate(beginnings)]
+    widths: list[int] = []
+    found = {}
+    with module.inference() as policy:
+        hook = policy.model.register_forward_pre_hook(
+            lambda _model, _args, given: widths.append(given["input_ids"].shape[1]), with_kwargs=True
+        )
+        for longest in (8, 2048):
+            monkeypatch.setattr("mstar.rollout.native.engine.LONGEST", longest)
+            groups = NativeEngine().generate(policy, requests, Sampling(1, max_new_tokens=5), 0)
+            found[longest] = {group.key: group.rollouts[0].tokens for group in groups}, max(widths)
+            widths.clear()
+        hook.remove()
+        length = policy.renderer.process([prompt])["input_ids"].shape[1]
+    assert found[8][0] == found[2048][0] and len(found[8][0]) == 11
+    assert found[8][1] == length + 12 and found[2048][1] == length + 9 + 12

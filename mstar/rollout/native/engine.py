@@ -7,13 +7,14 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
+from mstar.modules.packing import LONGEST
 from mstar.modules.policy import Policy
-from mstar.modules.tree import shares
+from mstar.modules.tree import cut, shares
 from mstar.rollout.account import Account
 from mstar.rollout.engine import require_distinct
 from mstar.rollout.native.decoder import Decoder, Job, Written
 from mstar.rollout.native.grouped import Grouped
-from mstar.rollout.native.memory import is_out_of_memory, room
+from mstar.rollout.native.memory import Room, is_out_of_memory, room
 from mstar.types import Group, Request, Rollout, Sampling
 
 log = logging.getLogger(__name__)
@@ -59,13 +60,10 @@ class NativeEngine:
         """Yield groups as they finish; see ``RolloutEngine.generate``."""
         if not requests:
             return
-        if not shares(policy.model):
-            yield from Grouped(self.rows or 256, self.logprobs, self.account).generate(policy, requests, sampling, seed)
-            return
         groups = Finished(policy, requests, sampling)
         fits = room(policy.model, groups.longest, self.memory, self.rows)
         while True:
-            decoder = Decoder(policy, seed, fits, self.logprobs, self.share, self.account)
+            decoder = self._decoder(policy, seed, fits)
             try:
                 for written in decoder.run(groups.missing()):
                     if (group := groups.add(written)) is not None:
@@ -84,6 +82,11 @@ class NativeEngine:
             del decoder
             torch.cuda.empty_cache()
 
+    def _decoder(self, policy: Policy, seed: int, fits: Room) -> Decoder | Grouped:
+        if shares(policy.model):
+            return Decoder(policy, seed, fits, self.logprobs, self.share, self.account)
+        return Grouped(policy, seed, fits, self.logprobs, self.account)
+
 
 class Finished:
     """Responses as they come, until a group is whole."""
@@ -101,7 +104,10 @@ class Finished:
         return max(len(r.prefix) + self.sampling[s].max_new_tokens for s, r in self.requests.items())
 
     def missing(self) -> list[list[Job]]:
-        """What is still to be written, jobs of a prompt together; long prompts first, equal lengths beside another."""
+        """What is still to be written, jobs of a prompt together; long prompts first, equal lengths beside another.
+
+        A prompt with very many beginnings to continue comes several times: what stands behind it is one row's.
+        """
         jobs: dict[str, list[Job]] = {}
         for stream, found in self.found.items():
             request, sampling = self.requests[stream], self.sampling[stream]
@@ -109,7 +115,12 @@ class Finished:
             wanted = range(1 if sampling.temperature == 0 else sampling.num_responses)
             if missing := tuple(index for index in wanted if index not in found):
                 jobs.setdefault(request.prompt.id, []).append(Job(request, sampling, missing))
-        return sorted(jobs.values(), key=lambda each: -len(each[0].request.prompt.question))
+        rows = [
+            [each[i] for i in part]
+            for each in jobs.values()
+            for part in cut([job.request.prefix for job in each], LONGEST)
+        ]
+        return sorted(rows, key=lambda each: -len(each[0].request.prompt.question))
 
     def add(self, written: Written) -> Group | None:
         """Take a response; give the group if it was the last."""

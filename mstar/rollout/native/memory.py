@@ -9,6 +9,8 @@ import psutil
 import torch
 from transformers import PreTrainedModel
 
+from mstar.rollout.native.slots import capacity_for
+
 MOST_ROWS = {"cpu": 256, "cuda": 512}  # more are no faster
 
 
@@ -18,16 +20,20 @@ class Room:
 
     rows: int
     """Responses."""
+    row_bytes: int
+    """Of the responses, their logits included."""
     prompt_bytes: int
-    """Keys and values of the prompts they share; no further prompt is computed above it."""
+    """Keys and values of prompts, and of beginnings that wait for a row; no further prompt is computed above it."""
 
     def halved(self) -> Room:
         """Half of it, for when memory ran out all the same."""
-        return Room(max(1, self.rows // 2), self.prompt_bytes // 2)
+        return Room(max(1, self.rows // 2), self.row_bytes // 2, self.prompt_bytes // 2)
 
 
 def room(model: PreTrainedModel, tokens: int, share: float, rows: int | None = None) -> Room:
     """As many rows as pay and fit into two thirds of a share of the free memory; the rest is for prompts.
+
+    What the forward pass over prompts needs for itself is not counted; a share well below 1 leaves room for it.
 
     Args:
         model: The policy.
@@ -39,19 +45,29 @@ def room(model: PreTrainedModel, tokens: int, share: float, rows: int | None = N
     each = bytes_per_row(model, tokens)
     most = MOST_ROWS.get(model.device.type, MOST_ROWS["cpu"])
     taken = rows or max(1, min(most, budget * 2 // 3 // each))
-    return Room(taken, max(budget // 3, budget - taken * each))
+    return Room(taken, taken * each, max(budget // 3, budget - taken * each))
 
 
 def bytes_per_row(model: PreTrainedModel, tokens: int) -> int:
-    """Memory of one response: keys and values of its tokens, and its logits three times (raw, warped, summed).
+    """Most memory of one response: keys and values of its tokens, and its logits three times (raw, warped, summed).
 
-    Slots grow by doubling and are moved when they do: two thirds more are counted for what is being moved.
+    Slots have fixed sizes and shelves of them are up to a half larger than what is in them (``Slots``); while one is
+    copied, half of what it will be is there twice.
     """
+    return capacity_for(tokens) * bytes_per_token(model) * 9 // 4 + bytes_of_logits(model)
+
+
+def bytes_per_token(model: PreTrainedModel) -> int:
+    """Memory of a token's keys and values in all layers."""
     text: Any = model.config.get_text_config()
     heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
     size = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
-    keys = 2 * text.num_hidden_layers * heads * size * model.dtype.itemsize
-    return int(keys * tokens * 5 / 3 + 3 * 4 * text.vocab_size)
+    return int(2 * text.num_hidden_layers * heads * size * model.dtype.itemsize)
+
+
+def bytes_of_logits(model: PreTrainedModel) -> int:
+    """Memory of a row's logits in fp32, three times."""
+    return int(3 * 4 * model.config.get_text_config().vocab_size)
 
 
 def free_memory(device: torch.device) -> int:

@@ -11,9 +11,31 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from mstar.modules.policy import Policy
-from mstar.modules.tree import Inputs, tree_inputs, trie
+from mstar.modules.tree import Inputs, Tree, tree_inputs, trie
 from mstar.rollout.native.slots import KeyShape
 from mstar.types import Prompt
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A prompt as the model is called with it, and what stands behind it."""
+
+    inputs: Inputs
+    """Of ``Renderer.process``, one row, not on the model's device yet."""
+    tree: Tree
+    """The beginnings to be continued; what they share stands there once."""
+    paths: tuple[tuple[int, ...], ...]
+    """Where each beginning's tokens stand in the tree."""
+
+    @property
+    def length(self) -> int:
+        """Tokens of the prompt."""
+        return self.inputs["input_ids"].shape[1]
+
+    @property
+    def width(self) -> int:
+        """Tokens of the prompt and the tree."""
+        return self.length + len(self.tree.tokens)
 
 
 @dataclass(frozen=True)
@@ -24,46 +46,44 @@ class Beginning:
     """Of the first token, ``(vocabulary,)``."""
     position: Tensor
     """Of the first token: ``(1,)``, or one a rotary axis."""
-    keys: Tensor | None = None
-    """Of the response's given tokens ``(layers, heads, length, size)``; ``None`` if there are none."""
-    values: Tensor | None = None
+    path: tuple[int, ...]
+    """Where the response's given tokens stand in the tree behind the prompt."""
 
 
 @dataclass(frozen=True)
 class Filled:
-    """A prompt that has gone through the model."""
+    """A prompt that has gone through the model, with the tree behind it."""
 
     keys: Tensor
-    """``(layers, heads, length, size)``."""
+    """``(layers, heads, length + tokens of the tree, size)``."""
     values: Tensor
+    length: int
+    """Tokens of the prompt."""
     beginnings: tuple[Beginning, ...]
     """One for each prefix asked for."""
 
 
-def encode(policy: Policy, prompts: Sequence[Prompt], prefixes: Sequence[Sequence[tuple[int, ...]]]) -> Inputs:
-    """Model inputs of prompts with their prefixes behind them; what prefixes share stands there once."""
-    inputs = policy.renderer.rows(prompts, [trie(each)[0] for each in prefixes])
-    return {k: place(v, policy) for k, v in inputs.items()}
-
-
-def prefill(policy: Policy, inputs: Inputs, prefixes: Sequence[Sequence[tuple[int, ...]]]) -> list[Filled]:
-    """Run encoded prompts through the model.
+def encode(policy: Policy, prompt: Prompt, prefixes: Sequence[tuple[int, ...]]) -> Encoded:
+    """Process a prompt's images and text.
 
     Args:
-        policy: Inside ``PolicyModule.inference()``.
-        inputs: Of ``encode``.
-        prefixes: For each prompt the beginnings to continue, ``()`` for the prompt itself.
+        policy: Whose renderer does it.
+        prompt: Its images are opened here.
+        prefixes: The beginnings to continue, ``()`` for the prompt itself.
     """
+    tree, paths = trie(prefixes)
+    return Encoded(policy.renderer.process([prompt]), tree, tuple(paths))
+
+
+def prefill(policy: Policy, encoded: Sequence[Encoded]) -> list[Filled]:
+    """Run encoded prompts through the model together; ``policy`` is inside ``PolicyModule.inference()``."""
     model: Any = policy.model
-    lengths = inputs["prompt_lengths"].tolist()
-    paths = [
-        [[length + node for node in path] for path in trie(each)[1]]
-        for each, length in zip(prefixes, lengths, strict=True)
-    ]
-    called = tree_inputs(model, inputs)
+    renderer = policy.renderer
+    rows = renderer.behind(renderer.merged([each.inputs for each in encoded]), [each.tree for each in encoded])
+    called = tree_inputs(model, {name: place(value, policy) for name, value in rows.items()})
     if "position_ids" not in called:
         called["position_ids"] = model._prepare_position_ids_for_generation(called["input_ids"], dict(called))
-    ends = [[path[-1] if path else length - 1 for path in each] for each, length in zip(paths, lengths, strict=True)]
+    ends = [[each.length + (path[-1] if path else -1) for path in each.paths] for each in encoded]
     asked = sorted({end for each in ends for end in each})  # positions whose logits are needed, in any row
     column = {end: i for i, end in enumerate(asked)}
     cache = DynamicCache()
@@ -77,17 +97,17 @@ def prefill(policy: Policy, inputs: Inputs, prefixes: Sequence[Sequence[tuple[in
     keys = torch.stack([layer.keys for layer in layers])  # (layers, B, heads, T, size)
     values = torch.stack([layer.values for layer in layers])
     filled = []
-    for row, length in enumerate(lengths):
+    for row, each in enumerate(encoded):
         beginnings = tuple(
             Beginning(
-                logits[row, column[end]],
+                logits[row, column[end]].clone(),  # a view would keep all rows' logits
                 called["position_ids"][..., row % called["position_ids"].shape[-2], end] + 1,
-                keys[:, row][:, :, path] if path else None,
-                values[:, row][:, :, path] if path else None,
+                path,
             )
-            for path, end in zip(paths[row], ends[row], strict=True)
+            for path, end in zip(each.paths, ends[row], strict=True)
         )
-        filled.append(Filled(keys[:, row, :, :length], values[:, row, :, :length], beginnings))
+        own = keys[:, row, :, : each.width], values[:, row, :, : each.width]
+        filled.append(Filled(*own, each.length, beginnings))
     return filled
 
 

@@ -13,7 +13,10 @@ STEP = 16  # room is made for a multiple of so many tokens
 
 
 class SharedPrompts:
-    """Room for the prompts whose responses are being written; a prompt's number is given again when it is done."""
+    """Room for the prompts whose responses are being written; a prompt's number is given again when it is done.
+
+    Each has room for the longest: a step reads them as one tensor. The room shrinks when half of it is not needed.
+    """
 
     def __init__(self, shape: KeyShape) -> None:
         self.shape = shape
@@ -24,7 +27,7 @@ class SharedPrompts:
     def add(self, keys: Tensor, values: Tensor) -> int:
         """Keep a prompt's keys and values ``(layers, heads, length, size)``; returns its number."""
         length = keys.shape[2]
-        self._reserve(length)
+        self.reserve(1, length)
         number = self.free.pop()
         self.keys[:, number, :, :length], self.values[:, number, :, :length] = keys, values
         self.lengths[number] = length
@@ -34,6 +37,21 @@ class SharedPrompts:
         """Forget a prompt."""
         self.free.append(number)
         self.free.sort(reverse=True)  # low numbers first: a step computes up to the highest in use
+        used = self._used()
+        top, reach = max(used, default=-1) + 1, max((_rounded(self.lengths[number]) for number in used), default=0)
+        if 2 * top * reach < self.keys.shape[1] * self.keys.shape[3]:
+            self._resize(top, reach)
+
+    def after(self, lengths: Sequence[int]) -> int:
+        """Tokens there would be room for, if prompts of these lengths were added."""
+        numbers, room = self._needed(len(lengths), max(lengths))
+        return numbers * room
+
+    def reserve(self, count: int, longest: int) -> None:
+        """Make room for further prompts."""
+        numbers, room = self._needed(count, longest)
+        if (numbers, room) != (self.keys.shape[1], self.keys.shape[3]):
+            self._resize(numbers, room)
 
     def mask(self, used: Sequence[int], top: int) -> tuple[int, Tensor | None]:
         """How far the prompts in ``used`` reach, and the mask ``(top, 1, 1, reach)`` of what is beyond each."""
@@ -47,22 +65,19 @@ class SharedPrompts:
         mask = torch.zeros(beyond.shape, dtype=self.shape.dtype, device=self.shape.device)
         return reach, mask.masked_fill_(beyond, -torch.inf)[:, None, None]
 
-    @property
-    def used_bytes(self) -> int:
-        """Memory that the prompts in it need."""
-        return (sum(self.lengths) - sum(self.lengths[number] for number in self.free)) * self.shape.bytes_per_token
+    def _used(self) -> list[int]:
+        return sorted(set(range(len(self.lengths))) - set(self.free))
 
-    def _reserve(self, length: int) -> None:
+    def _needed(self, count: int, longest: int) -> tuple[int, int]:
         numbers, room = self.keys.shape[1], self.keys.shape[3]
-        if not self.free:
-            more = max(4, numbers // 2)
-            self.free = list(range(numbers + more - 1, numbers - 1, -1))
-            self.lengths += [0] * more
-            numbers += more
-        room = max(room, -(-length // STEP) * STEP)
-        if (numbers, room) != (self.keys.shape[1], self.keys.shape[3]):
-            self.keys = _enlarged(self.keys, self.shape.keys(numbers, room))
-            self.values = _enlarged(self.values, self.shape.values(numbers, room))
+        return max(numbers, numbers - len(self.free) + count), max(room, _rounded(longest))
+
+    def _resize(self, numbers: int, room: int) -> None:
+        used = [number for number in self._used() if number < numbers]
+        self.keys = _moved(self.keys, self.shape.keys(numbers, room))
+        self.values = _moved(self.values, self.shape.values(numbers, room))
+        self.lengths = [self.lengths[number] if number in used else 0 for number in range(numbers)]
+        self.free = sorted(set(range(numbers)) - set(used), reverse=True)
 
     @property
     def nbytes(self) -> int:
@@ -70,6 +85,11 @@ class SharedPrompts:
         return self.keys.nbytes + self.values.nbytes
 
 
-def _enlarged(old: Tensor, new: Tensor) -> Tensor:
-    new[:, : old.shape[1], :, : old.shape[3]] = old
+def _rounded(length: int) -> int:
+    return -(-length // STEP) * STEP
+
+
+def _moved(old: Tensor, new: Tensor) -> Tensor:
+    numbers, room = (min(a, b) for a, b in zip(old.shape[1:4:2], new.shape[1:4:2], strict=True))
+    new[:, :numbers, :, :room] = old[:, :numbers, :, :room]
     return new

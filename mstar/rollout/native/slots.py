@@ -41,8 +41,23 @@ class KeyShape:
         )
 
 
+def capacity_for(length: int) -> int:
+    """Keys that the smallest slot holding ``length`` of them has room for.
+
+    >>> capacity_for(64), capacity_for(65), capacity_for(200)
+    (64, 128, 256)
+    """
+    capacity = SMALLEST
+    while capacity < length:
+        capacity *= 2
+    return capacity
+
+
 class Shelf:
-    """Slots of one size. The rows in it are its first ``len(rows)`` slots, without gaps."""
+    """Slots of one size. The rows in it are its first ``len(rows)`` slots, without gaps.
+
+    There are at most half as many slots again as rows: it grows by a quarter, and shrinks when a third is empty.
+    """
 
     def __init__(self, shape: KeyShape, capacity: int) -> None:
         self.shape, self.capacity = shape, capacity
@@ -52,7 +67,7 @@ class Shelf:
     def append(self, row: int) -> int:
         """Give a row the next slot."""
         if len(self.rows) == self.keys.shape[1]:
-            self._grow()
+            self._resize(len(self.rows) + max(1, len(self.rows) // 4))
         self.rows.append(row)
         return len(self.rows) - 1
 
@@ -64,11 +79,17 @@ class Shelf:
             self.values[:, slot, :, :length] = self.values[:, last, :, :length]
             self.rows[slot] = self.rows[last]
         self.rows.pop()
+        if 3 * last < 2 * self.keys.shape[1]:
+            self._resize(last + last // 4)
 
-    def _grow(self) -> None:
-        more = max(4, self.keys.shape[1] // 2)
-        self.keys = torch.cat([self.keys, self.shape.keys(more, self.capacity)], 1)
-        self.values = torch.cat([self.values, self.shape.values(more, self.capacity)], 1)
+    def _resize(self, slots: int) -> None:
+        """Copy the rows, keys first, so that only half of it is there twice."""
+        keys = self.shape.keys(slots, self.capacity)
+        keys[:, : len(self.rows)] = self.keys[:, : len(self.rows)]
+        self.keys = keys
+        values = self.shape.values(slots, self.capacity)
+        values[:, : len(self.rows)] = self.values[:, : len(self.rows)]
+        self.values = values
 
 
 class Slots:
