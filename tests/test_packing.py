@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 
@@ -18,6 +19,7 @@ from mstar.modules.logprobs import response_logprobs, token_logprobs
 from mstar.modules.packing import pack
 from mstar.modules.renderer import Inputs, Renderer
 from mstar.objectives import GRPO, SFT, Objective
+from mstar.types import Prompt
 from tests.architectures import ARCHITECTURES, prompts_for
 
 EVERYTHING = 10**6
@@ -165,6 +167,37 @@ def test_logits_that_a_model_changes_behind_its_head_are_kept_whole(monkeypatch:
     }
     expected = model(input_ids=ids).logits.log_softmax(-1)[0, [1, 2], [7, 8]]
     assert torch.allclose(token_logprobs(model, part)[0][0], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("budget", [1, 150, 300, EVERYTHING])
+def test_images_are_processed_once_and_parts_do_not_depend_on_what_was_seen_before(
+    name: str, budget: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renderer = Renderer(ready(name)[1].processor)
+    pairs = [(example.prompt, example.tokens) for example in examples(name)]
+    seen: list[str] = []
+    process = Renderer.process
+
+    def counted(self: Renderer, prompts: Sequence[Prompt]) -> Inputs:
+        seen.extend(prompt.id for prompt in prompts)
+        return process(self, prompts)
+
+    monkeypatch.setattr(Renderer, "process", counted)
+    first, second = (list(pack(renderer, pairs, budget, True)) for _ in range(2))
+    assert sorted(seen) == sorted(2 * [prompt.id for prompt in prompts_for(name, 4)])
+    for one, other in zip(first, second, strict=True):
+        assert one.keys() == other.keys() and all(torch.equal(one[field], other[field]) for field in one)
+
+
+def test_long_prompts_stand_with_long_prompts() -> None:
+    _, renderer = ready("llava")
+    short = prompts_for("llava", 1)[0]
+    long = replace(short, question=short.question * 8)
+    prompts = [replace(prompt, id=str(i)) for i, prompt in enumerate([short, long] * 4)]
+    parts = list(pack(renderer, [(prompt, (70,) * 9) for prompt in prompts], 300, True))
+    assert sum(part["attention_mask"].numel() - part["attention_mask"].sum() for part in parts) == 0
+    assert 2 <= len(parts) < len(prompts) and all(part["input_ids"].numel() <= 300 for part in parts)
 
 
 def test_a_budget_of_nothing_is_refused() -> None:

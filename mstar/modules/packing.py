@@ -15,6 +15,7 @@ the response, which need not stand left of it in the row. Responses of a prompt 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -32,6 +33,9 @@ OURS = frozenset(
 LONGEST = 2048
 """Response tokens a row: attention costs the square of a row's length, in time and in memory for its mask."""
 
+AHEAD = 64
+"""Prompts that are processed before the first part is cut, so that rows of similar length meet."""
+
 Pair = tuple[Prompt, Sequence[int]]
 
 
@@ -47,10 +51,24 @@ class Row:
     """Where each response's tokens stand in the tree."""
 
 
+@dataclass(frozen=True)
+class Ready:
+    """A row whose prompt is processed."""
+
+    row: Row
+    inputs: Inputs
+
+    @property
+    def width(self) -> int:
+        """Tokens of prompt and tree."""
+        return self.inputs["input_ids"].shape[1] + len(self.row.tree.tokens)
+
+
 def pack(renderer: Renderer, pairs: Sequence[Pair], token_budget: int, share: bool) -> Iterator[Inputs]:
     """Cut prompts with responses into parts of at most ``token_budget`` tokens, padding included, longest rows first.
 
-    Rows of similar length stand together. A row longer than the budget is a part of its own.
+    Rows of similar length stand together, prompt and responses counted. A row longer than the budget is a part of its
+    own. Images are processed once, and held for ``AHEAD`` prompts, or for a part if it has more.
 
     Args:
         renderer: Of the model the parts are for.
@@ -63,19 +81,42 @@ def pack(renderer: Renderer, pairs: Sequence[Pair], token_budget: int, share: bo
     """
     if token_budget < 1:
         raise ValueError(f"token_budget is {token_budget}; give 1 or more, for instance 4096.")
-    left = sorted(_rows(pairs, share), key=lambda row: -len(row.tree.tokens))
-    prompt_length = 0  # not known before the processor has expanded the images: a guess, corrected where it is too low
-    while left:
-        width = prompt_length + len(left[0].tree.tokens)
-        taken = left[: max(1, token_budget // max(1, width))]
-        inputs = renderer.process([row.prompt for row in taken])
-        lengths = inputs["attention_mask"].sum(1)  # (B,)
-        prompt_length = int(lengths.max())
-        widest = max(n + len(row.tree.tokens) for n, row in zip(lengths.tolist(), taken, strict=True))
-        if len(taken) > 1 and len(taken) * widest > token_budget:
-            continue  # fewer rows: the prompts are longer than the guess
-        left = left[len(taken) :]
-        yield _part(renderer, inputs, taken, [tokens for _, tokens in pairs])
+    tokens = [tokens for _, tokens in pairs]
+    rows = sorted(_rows(pairs, share), key=lambda row: -len(row.tree.tokens))
+    if (whole := _whole(renderer, rows, token_budget)) is not None:
+        yield _part(renderer, whole, rows, tokens)
+        return
+    left = deque(rows)
+    ready: list[Ready] = []
+    while left or ready:
+        while left and (len(ready) < AHEAD or _size(ready) < token_budget):
+            row = left.popleft()
+            ready.append(Ready(row, renderer.process([row.prompt])))
+        if _size(ready) > token_budget:
+            ready.sort(key=lambda each: -each.width)
+        count = max(1, token_budget // ready[0].width)
+        inputs = renderer.merged([each.inputs for each in ready[:count]])
+        yield _part(renderer, inputs, [each.row for each in ready[:count]], tokens)
+        ready = ready[count:]
+
+
+def _whole(renderer: Renderer, rows: Sequence[Row], token_budget: int) -> Inputs | None:
+    """All prompts processed in one call, which is faster, if a single part will hold them.
+
+    Judged by prompts seen before: how it turns out changes the time it takes, not the parts.
+    """
+    if not rows or not renderer.longest:
+        return None
+    if len(rows) * (renderer.longest + len(rows[0].tree.tokens)) > token_budget:
+        return None
+    inputs = renderer.process([row.prompt for row in rows])
+    widths = [n + len(row.tree.tokens) for n, row in zip(inputs["attention_mask"].sum(1).tolist(), rows, strict=True)]
+    return inputs if len(rows) * max(widths) <= token_budget else None
+
+
+def _size(ready: Sequence[Ready]) -> int:
+    """Tokens of a part of these rows, padding included."""
+    return len(ready) * max(each.width for each in ready)
 
 
 def _rows(pairs: Sequence[Pair], share: bool) -> list[Row]:

@@ -32,6 +32,8 @@ class Renderer:
         self.tokenizer: Any = processor.tokenizer
         self.tokenizer.padding_side = "left"
         self.instruction = instruction
+        self.longest = 0
+        """Tokens of the longest prompt processed so far."""
         if self.tokenizer.pad_token_id is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
 
@@ -54,6 +56,7 @@ class Renderer:
             return_tensors="pt",
             add_special_tokens=not all(map(self._begun, texts)),
         )
+        self.longest = max(self.longest, batch["input_ids"].shape[1])
         return {k: v for k, v in batch.items() if isinstance(v, Tensor) and k != "labels"}
 
     def merged(self, rows: Sequence[Inputs]) -> Inputs:
