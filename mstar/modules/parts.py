@@ -9,8 +9,10 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor
+from transformers import PreTrainedModel
 
-from mstar.modules.renderer import Inputs
+from mstar.modules.even import Weighed, even
+from mstar.modules.renderer import Inputs, Renderer
 
 Share = tuple[Tensor, dict[str, Tensor]]
 
@@ -21,8 +23,19 @@ class PartsModule(LightningModule, ABC):
     Lightning runs backward once a batch, on what ``training_step`` returns. Here every part but the last has its
     backward pass inside ``training_step``, so that one part's activations are alive at a time, and the last part's is
     left to Lightning: with it ranks exchange gradients, once a step, since DDP's reducer does not listen earlier.
-    Precision plugins, clipping and ``accumulate_grad_batches`` work as ever.
+    Precision plugins and clipping work as ever.
+
+    The loss is a mean over the tokens of all ranks (``even``). ``accumulate_grad_batches`` averages the means of its
+    batches, as Lightning does: there a token of a batch with few weighs more. Raise ``data.batch_size`` instead, which
+    costs no memory here.
     """
+
+    model: PreTrainedModel | None
+
+    @property
+    @abstractmethod
+    def renderer(self) -> Renderer:
+        """The renderer of the model's own processor."""
 
     @abstractmethod
     def part_loss(self, part: Inputs) -> Share:
@@ -32,21 +45,32 @@ class PartsModule(LightningModule, ABC):
         """The step's loss; what is left to differentiate in it is the last part's share."""
         if batch_idx % self.trainer.accumulate_grad_batches == 0:
             self.trainer.optimizers[0].zero_grad()
-        shares = [self._backward(part) for part in batch[:-1]]
-        last, metrics = self.part_loss(batch[-1])
+        parts = self._agreed(batch)
+        shares = [self._backward(*part) for part in parts[:-1]]
+        last, metrics = self._weighed(*parts[-1])
         shares.append((last.detach(), metrics))
         loss = torch.stack([share for share, _ in shares]).sum()
-        size = sum(len(part["rows"]) for part in batch)
-        self.log("train/loss", loss, prog_bar=True, batch_size=size)
+        settings: dict[str, Any] = {"batch_size": sum(len(part["rows"]) for part in batch), "sync_dist": True}
+        self.log("train/loss", loss, prog_bar=True, **settings)
         for name in metrics:
-            self.log(f"train/{name}", torch.stack([m[name].detach() for _, m in shares]).sum(), batch_size=size)
+            self.log(f"train/{name}", torch.stack([m[name].detach() for _, m in shares]).sum(), **settings)
         return last + (loss - last.detach())
 
     def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Any) -> None:
         """Do nothing: Lightning asks between forward and backward, and ``training_step`` has already done it."""
 
-    def _backward(self, part: Inputs) -> Share:
+    def _agreed(self, batch: Sequence[Inputs]) -> list[Weighed]:
+        if self.trainer.world_size == 1:
+            return [(part, 1.0) for part in batch]
+        assert self.model is not None
+        return even(batch, self.all_gather, self.model, self.renderer)  # type: ignore[arg-type]
+
+    def _weighed(self, part: Inputs, weight: float) -> Share:
         loss, metrics = self.part_loss(part)
+        return (loss, metrics) if weight else (loss * 0, {name: value * 0 for name, value in metrics.items()})
+
+    def _backward(self, part: Inputs, weight: float) -> Share:
+        loss, metrics = self._weighed(part, weight)
         with torch.autocast(self.device.type, enabled=False):  # a backward pass runs in the types of its forward pass
             self.trainer.strategy.backward(loss / self.trainer.accumulate_grad_batches, None)
         return loss.detach(), metrics

@@ -14,7 +14,8 @@ class Objective(Protocol):
     """A loss on the kept responses of an optimizer step, which are given in parts that fit into memory.
 
     Loss and metrics are a part's share: sums over its responses, divided by counts of the *whole* step. So they add up
-    to the same numbers however the step is cut.
+    to the same numbers however the step is cut. On several ranks the counts are means over ranks, as gradients are: so
+    averaged shares, too, add up to the whole's.
     """
 
     def loss(self, model: PreTrainedModel, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from mstar.answers import Judgement
+from mstar.demo.scenes import DigitScenes
 from mstar.types import Prompt
 
 
@@ -14,6 +16,20 @@ def even_length(text: str, prompt: Prompt) -> Judgement:
     """Likes responses of even length: about half of what a random policy writes."""
     good = len(text) % 2 == 0
     return Judgement("correct" if good else "wrong", text[-1:], "even" if good else "odd")
+
+
+class MostlyBlind:
+    """Prompts of which every fourth has its image."""
+
+    def __init__(self) -> None:
+        self.scenes = DigitScenes("prompts", 16)
+
+    def __len__(self) -> int:
+        return len(self.scenes)
+
+    def __getitem__(self, index: int, /) -> Prompt:
+        prompt = self.scenes[index]
+        return prompt if index % 4 == 0 else replace(prompt, images=())
 
 
 class Killed(Exception):  # noqa: N818 (it is no error)

@@ -19,6 +19,7 @@ from tests.policies import backbone
 
 SGD = ["--model.init_args.optimizer=torch.optim.SGD", "--model.init_args.optimizer.lr=1.0"]
 RATE = 1.0
+VARIED = "--data.init_args.selectors=[]"  # everything is kept: an even number, of all lengths
 
 
 def arguments(run: Path, budget: int, *more: str) -> list[str]:
@@ -96,3 +97,13 @@ def test_two_ranks_train_on_parts_as_on_whole_batches(tmp_path: Path) -> None:
         done = subprocess.run(ran, cwd=ROOT, capture_output=True, text=True, timeout=240)
         assert done.returncode == 0, done.stderr[-3000:]
     assert_moved_alike(weights(tmp_path / "cut"), weights(tmp_path / "whole"))
+
+
+def test_two_ranks_train_as_one_also_where_some_prompts_have_no_image(tmp_path: Path) -> None:
+    source = "--data.init_args.prompts.init_args.source=tests.house.stubs.MostlyBlind"
+    one, two = (arguments(tmp_path / name, 60, source, VARIED) for name in ("one", "two"))
+    main([*one, "--data.init_args.batch_size=8"])
+    ran = [sys.executable, "-m", "mstar", *two, "--trainer.devices=2", "--trainer.strategy=ddp"]
+    done = subprocess.run(ran, cwd=ROOT, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert_moved_alike(weights(tmp_path / "one"), weights(tmp_path / "two"))
