@@ -11,7 +11,7 @@ from pathlib import Path
 from lightning.pytorch.utilities import rank_zero_warn
 
 from mstar.modules.policy import Policy
-from mstar.rollout.fingerprint import fingerprint
+from mstar.rollout.fingerprint import own_fingerprint
 from mstar.rollout.vllm.check import PROBE, Answer, judge, own_logprobs, to_probe
 from mstar.rollout.vllm.placement import place
 from mstar.rollout.vllm.replica import Adapter, Replica, Settings
@@ -51,7 +51,7 @@ class Fleet:
             RuntimeError: If vLLM's log-probabilities are not the policy's, not even when built from its weights.
         """
         self._probe = self._probe or Request(request.prompt)
-        digest = fingerprint(policy.model)
+        digest = own_fingerprint(policy.model)
         changed = digest != self._digest
         if changed:
             self._digest = ""  # until they are known to be there
