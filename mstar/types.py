@@ -23,8 +23,9 @@ class Prompt:
     """Unique within its source. Everything is joined by this id, never by the question's text."""
     question: str
     """Shown to the policy, after the images."""
-    images: tuple[Image, ...] = ()
-    """Decoded images, in the order the question refers to them."""
+    images: Sequence[Image] = ()
+    """In the order the question refers to them. A source may open them anew each time they are looked at, so that only
+    those in work are in memory: look once."""
     answer: str | None = None
     """Reference answer; ``None`` on unlabelled prompts. Never rendered into what the policy trains on."""
     kind: str = ""
@@ -36,7 +37,7 @@ class Prompt:
 
 
 class PromptSource(Protocol):
-    """A read-only sequence of prompts; images are opened when an index is asked for."""
+    """A read-only sequence of prompts; images are opened when an index is asked for, or later."""
 
     def __len__(self) -> int: ...
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import datasets
+from PIL.Image import Image
 
-from mstar.prompts.images import listed, open_image
+from mstar.prompts.images import LazyImages, listed, open_image
 from mstar.prompts.listed import ListedPrompts
 from mstar.types import Prompt
 
@@ -17,7 +19,7 @@ OURS = ("id", "question", "images", "answer", "kind", "cot")
 
 
 class DatasetPrompts(ListedPrompts):
-    """Reads prompts through ``datasets``, memory-mapped; images are opened when a prompt is asked for.
+    """Reads prompts through ``datasets``, memory-mapped; a prompt's images are opened each time they are looked at.
 
     ``images`` may be a column of images, of their paths, or of lists of either; all become RGB. Ids must differ;
     without an ``id`` column the row's number is the id. To take a part, wrap it in ``Subset``.
@@ -51,27 +53,31 @@ class DatasetPrompts(ListedPrompts):
         self.columns = {
             ours: column for ours in OURS if (column := self.fields.get(ours, ours)) in self.rows.column_names
         }
+        self.stored = _undecoded(self.rows)
+        self.pictures = self.rows.select_columns([self.columns[name] for name in ("images",) if name in self.columns])
         self._ids = self._read_ids()
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __getitem__(self, index: int, /) -> Prompt:
-        row = self.rows[index]
+        row = self.stored[index]
         ours = {name: row[column] for name, column in self.columns.items()}
         if ours["question"] is None:
             raise ValueError(f"{self.path}, row {index}: {self.columns['question']!r} is empty; fill it in.")
         return Prompt(
             id=self._ids[index],
             question=str(ours["question"]),
-            images=tuple(
-                open_image(value, self.root, f"{self.path}, row {index}") for value in listed(ours.get("images"))
-            ),
+            images=LazyImages(len(listed(ours.get("images"))), partial(self._open, index)),
             answer=_text(ours.get("answer")),
             kind=_text(ours.get("kind")) or "",
             cot=_text(ours.get("cot")),
             meta={name: value for name, value in row.items() if name not in self.columns.values()},
         )
+
+    def _open(self, index: int) -> list[Image]:
+        cell = self.pictures[index][self.columns["images"]]
+        return [open_image(value, self.root, f"{self.path}, row {index}") for value in listed(cell)]
 
     def ids(self) -> Sequence[str]:
         """The rows' ids."""
@@ -113,6 +119,17 @@ def _load(path: str, split: str) -> Any:
     if not Path(path).is_file():
         raise FileNotFoundError(f"There is no file {path!r}; give a hub id, or an existing .jsonl or .parquet file.")
     return datasets.load_dataset(kind, data_files=path, split="train")
+
+
+def _undecoded(rows: Any) -> Any:
+    """The same rows with images as they are stored, so that a row can be read without decoding them."""
+    stored = datasets.Image(decode=False)
+    for column, feature in rows.features.items():
+        if isinstance(feature, datasets.Image):
+            rows = rows.cast_column(column, stored)
+        elif isinstance(feature, datasets.List) and isinstance(feature.feature, datasets.Image):
+            rows = rows.cast_column(column, datasets.List(stored))
+    return rows
 
 
 def _text(value: Any) -> str | None:

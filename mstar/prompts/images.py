@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 from PIL import Image
 
@@ -38,6 +38,39 @@ def open_image(value: Any, root: Path, where: str) -> Image.Image:
                 else f"Paths are relative to image_root ({root}); set it to the folder that holds them."
             )
         ) from error
+
+
+class LazyImages(Sequence[Image.Image]):
+    """The images of a row, opened each time they are looked at: a list of prompts holds none of them.
+
+    Args:
+        num: How many there are.
+        open_all: Opens them.
+    """
+
+    def __init__(self, num: int, open_all: Callable[[], Sequence[Image.Image]]) -> None:
+        self.num = num
+        self.open_all = open_all
+
+    def __len__(self) -> int:
+        return self.num
+
+    @overload
+    def __getitem__(self, index: int) -> Image.Image: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Image.Image]: ...
+
+    def __getitem__(self, index: int | slice) -> Image.Image | Sequence[Image.Image]:
+        return self.open_all()[index]
+
+    def __iter__(self) -> Iterator[Image.Image]:
+        return iter(self.open_all())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and (self is other or list(self) == list(other))
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 def inside(root: Path, value: Any, where: str) -> Path:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -64,15 +65,26 @@ def test_without_ids_the_row_is_the_id(tmp_path: Path) -> None:
 def test_images_are_opened_only_when_asked_for(tmp_path: Path) -> None:
     source = DatasetPrompts(write(tmp_path, ROW, {**ROW, "id": "q2", "images": "missing.png"}))
     assert (len(source), list(source.ids()), source[0].id) == (2, ["q1", "q2"], "q1")
+    missing = source[1]
+    assert (missing.id, len(missing.images)) == ("q2", 1)
     with pytest.raises(ValueError, match=r"row 1: an image cannot be read .*missing\.png.*image_root"):
-        source[1]
+        missing.images[0]
+
+
+def test_a_prompt_holds_no_image(tmp_path: Path) -> None:
+    prompt = DatasetPrompts(write(tmp_path, {**ROW, "images": ["dot.png", "dot.png"]}))[0]
+    first, again = prompt.images[0], prompt.images[0]
+    assert first is not again and first == again and list(prompt.images) == [first, first] == list(prompt.images[:])
+    assert prompt == replace(prompt, images=tuple(prompt.images)) != replace(prompt, images=(first,))
+    dot("blue").save(tmp_path / "dot.png")
+    assert prompt.images[1].getpixel((0, 0)) == (0, 0, 255)
 
 
 def test_a_broken_image_names_its_row(tmp_path: Path) -> None:
     path = write(tmp_path, ROW)
     (tmp_path / "dot.png").write_bytes(b"no image")
     with pytest.raises(ValueError, match=r"prompts\.jsonl, row 0: an image cannot be read"):
-        DatasetPrompts(path)[0]
+        DatasetPrompts(path)[0].images[0]
 
 
 @pytest.mark.parametrize("outside", ["../secret.png", "/secret.png", "a/../../secret.png", "link.png"])
@@ -83,7 +95,7 @@ def test_image_paths_may_not_leave_their_root(tmp_path: Path, outside: str) -> N
     (root / "link.png").symlink_to(tmp_path / "secret.png")
     source = DatasetPrompts(write(tmp_path, {**ROW, "images": outside}), image_root=str(root))
     with pytest.raises(ValueError, match=r"row 0: image '.*' lies outside image_root"):
-        source[0]
+        source[0].images[0]
 
 
 def test_images_may_lie_elsewhere(tmp_path: Path) -> None:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import random
+import weakref
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
+from PIL.Image import Image
 
+from mstar.modules.packing import pack
 from mstar.modules.policy import PolicyModule
 from mstar.modules.renderer import Renderer
+from mstar.prompts.images import LazyImages
 from mstar.rollout import NativeEngine
 from mstar.rollout.native.memory import bytes_per_row, free_memory, room
 from mstar.rollout.native.prompts import SharedPrompts
@@ -175,6 +181,30 @@ def test_each_prompts_images_are_processed_once(module: PolicyModule, monkeypatc
         with module.inference() as policy:
             assert len(list(engine.generate(policy, requests, Sampling(1, max_new_tokens=4), 0))) == 40
         assert sorted(seen) == sorted(request.prompt.id for request in requests)
+
+
+@pytest.mark.parametrize("divided", [True, False])
+def test_images_are_in_memory_only_while_their_prompt_is_encoded(
+    module: PolicyModule, monkeypatch: pytest.MonkeyPatch, divided: bool
+) -> None:
+    monkeypatch.setattr("mstar.rollout.native.engine.shares", lambda _: divided)
+    alive: list[int] = []
+    most = 0
+
+    def opened(image: Image) -> list[Image]:
+        nonlocal most
+        copy = image.copy()
+        alive.append(1)
+        most = max(most, len(alive))
+        weakref.finalize(copy, alive.pop)
+        return [copy]
+
+    asked = [replace(p, images=LazyImages(1, partial(opened, p.images[0]))) for p in prompts_for("llava", 12)]
+    with module.inference() as policy:
+        groups = list(NativeEngine().generate(policy, [Request(p) for p in asked], Sampling(2, max_new_tokens=4), 0))
+        pairs = [(group.prompt, rollout.tokens) for group in groups for rollout in group]
+        assert len(list(pack(policy.renderer, pairs, 150, True))) > 2
+    assert len(groups) == 12 and most == 1 and not alive
 
 
 def test_very_many_beginnings_of_a_prompt_take_several_rows(
