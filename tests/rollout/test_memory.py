@@ -57,7 +57,7 @@ def test_a_row_counts_its_keys_and_values(module: PolicyModule) -> None:
 def test_no_further_prompt_is_computed_while_prompts_fill_their_room(
     module: PolicyModule, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mstar.rollout.native.decoder.PREFILL_TOKENS", 1)  # a prompt a forward pass
+    monkeypatch.setattr("mstar.rollout.native.intake.PREFILL_TOKENS", 1)  # a prompt a forward pass
     requests = [Request(prompt) for prompt in prompts_for("llava", 6)]
     sampling = Sampling(2, max_new_tokens=6)
     found = {}
@@ -86,7 +86,8 @@ def test_the_account_adds_up(module: PolicyModule) -> None:
 
 
 def test_slots_move_up_as_they_grow_and_close_gaps() -> None:
-    slots = Slots(SHAPE, longest=100)
+    slots = Slots(SHAPE)
+    slots.reserve(100)
     for row in range(3):
         keys = torch.full((2, 3, 60 + row, 4), float(row))
         slots.add(row, keys, torch.full((2, 3, 60 + row, 5), float(row)))
@@ -103,7 +104,8 @@ def test_slots_move_up_as_they_grow_and_close_gaps() -> None:
 
 
 def test_shelves_stay_within_a_half_of_what_is_in_them_whoever_comes_and_goes() -> None:
-    draw, slots, next_row = random.Random(0), Slots(SHAPE, longest=500), 0
+    draw, slots, next_row = random.Random(0), Slots(SHAPE), 0
+    slots.reserve(500)
     for step in range(1500):
         for _ in range(draw.randrange(4) if step < 1000 else 0):
             length = draw.randrange(1, 200)
@@ -166,7 +168,7 @@ def test_keys_and_values_stay_within_their_share_of_the_memory(
 
 
 def test_each_prompts_images_are_processed_once(module: PolicyModule, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mstar.rollout.native.decoder.PREFILL_TOKENS", 150)  # three or four prompts
+    monkeypatch.setattr("mstar.rollout.native.intake.PREFILL_TOKENS", 150)  # three or four prompts
     requests = [Request(prompt) for prompt in prompts_for("llava", 40)]
     seen: list[str] = []
     process = Renderer.process

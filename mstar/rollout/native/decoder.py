@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -15,64 +15,12 @@ from mstar.modules.renderer import end_tokens, placeholders
 from mstar.rollout.account import Account
 from mstar.rollout.draw import draw, uniforms
 from mstar.rollout.native.attention import SlotAttention
-from mstar.rollout.native.memory import Room, bytes_per_row, bytes_per_token
-from mstar.rollout.native.prefill import Beginning, Encoded, Filled, encode, key_shape, prefill
-from mstar.rollout.native.prompts import SharedPrompts
+from mstar.rollout.native.intake import Intake, Start
+from mstar.rollout.native.jobs import Job, Response, Written
+from mstar.rollout.native.memory import Room, bytes_per_row
 from mstar.rollout.native.slots import Slots, writing_cache
 from mstar.rollout.stops import StopTexts
-from mstar.types import Finish, Request, Sampling
-
-PREFILL_TOKENS = 4096  # of one forward pass over prompts: bounds the memory it needs
-
-
-@dataclass(frozen=True)
-class Job:
-    """A request, and which of its responses are still to be written."""
-
-    request: Request
-    sampling: Sampling
-    missing: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Written:
-    """A finished response."""
-
-    request: Request
-    index: int
-    tokens: tuple[int, ...]
-    """Sampled ones."""
-    logprobs: tuple[float, ...] | None
-    finish: Finish
-
-
-@dataclass(frozen=True)
-class Response:
-    """A response that is not finished."""
-
-    job: Job
-    index: int
-    prompt: int
-    """Number of its prompt among those in memory."""
-
-
-@dataclass(frozen=True)
-class Start:
-    """A response that waits for a row."""
-
-    response: Response
-    beginning: Beginning
-
-
-@dataclass(frozen=True)
-class Held:
-    """Keys and values that slots will begin with, kept until the last response that does has its row."""
-
-    keys: Tensor
-    """``(layers, heads, tokens, size)``: of the tree behind the prompt, and of the prompt before it if it is copied."""
-    values: Tensor
-    copied: int
-    """Tokens of the prompt among them."""
+from mstar.types import Finish, Sampling
 
 
 class Decoder:
@@ -90,23 +38,18 @@ class Decoder:
     def __init__(
         self, policy: Policy, seed: int, room: Room, logprobs: bool, share: bool | None, account: Account
     ) -> None:
-        self.policy, self.seed, self.room, self.logprobs, self.share = policy, seed, room, logprobs, share
+        self.policy, self.seed, self.logprobs = policy, seed, logprobs
         self.rows = room.rows
         self.account = account
         self.device = policy.model.device
         self.banned = placeholders(policy.model)
         self.ends = torch.tensor(end_tokens(policy.model, policy.renderer), device=self.device)
         self.stops = StopTexts(policy.renderer)
-        self.token_bytes = bytes_per_token(policy.model)
-        self.ahead: Encoded | None = None  # the next prompt, if it was encoded but there was no room for it
-        self.starts: deque[Start] = deque()
-        self.held: dict[int, Held] = {}
-        self.left: dict[int, int] = {}  # responses of each prompt in memory that are not finished
+        self.intake = Intake(policy, room, share, account)
         self.live: dict[int, Response] = {}
         self.reserved: dict[int, int] = {}  # bytes that each live row may come to take
         self.free = list(range(self.rows - 1, -1, -1))
         self.slots: Slots | None = None
-        self.prompts: SharedPrompts | None = None
 
     def run(self, work: Sequence[Sequence[Job]]) -> Iterator[Written]:
         """Write all that is missing, in any order.
@@ -115,11 +58,11 @@ class Decoder:
             work: Jobs of one prompt together.
         """
         waiting = deque(work)
-        longest = max(len(job.request.prefix) + job.sampling.max_new_tokens for jobs in work for job in jobs)
         self._make_state(max(job.sampling.max_new_tokens for jobs in work for job in jobs))
-        while waiting or self.starts or self.live:
-            while waiting and len(self.starts) < len(self.free) and (batch := self._next(waiting)):
-                self._prefill(batch, longest)
+        starts = self.intake.starts
+        while waiting or starts or self.live:
+            while waiting and self.intake.take(waiting, len(self.free) - len(starts), idle=not self.live):
+                pass
             yield from self._admit()
             if self.live:
                 yield from self._step()
@@ -132,130 +75,52 @@ class Decoder:
         self.tokens = torch.zeros(rows, width, dtype=torch.long, device=device)
         self.chosen = torch.zeros(rows, width, dtype=torch.float32, device=device) if self.logprobs else None
         self.counts = [0] * rows  # tokens sampled
-        self.position: Tensor | None = None
 
-    def _next(self, waiting: deque[Sequence[Job]]) -> list[tuple[Sequence[Job], Encoded]]:
-        """The next prompts, each encoded once: as many as free rows can take, within bounds of tokens and memory."""
-        batch: list[tuple[Sequence[Job], Encoded]] = []
-        wanted = len(self.free) - len(self.starts)
-        with self.account.phase("encode"):
-            while waiting and wanted > 0:
-                if self.ahead is None:
-                    prefixes = [job.request.prefix for job in waiting[0]]
-                    self.ahead = encode(self.policy, waiting[0][0].request.prompt, prefixes)
-                if self.share is None:
-                    self.share = self.ahead.length >= SHARED_FROM
-                if not self._fit([*(encoded for _, encoded in batch), self.ahead]):
-                    break
-                batch.append((waiting.popleft(), self.ahead))
-                wanted -= sum(len(job.missing) for job in batch[-1][0])
-                self.ahead = None
-        return batch
-
-    def _fit(self, prompts: Sequence[Encoded]) -> bool:
-        """Whether these may be computed together now; one always may if nothing else is to be done."""
-        if len(prompts) > 1 and len(prompts) * max(each.width for each in prompts) > PREFILL_TOKENS:
-            return False
-        if len(prompts) == 1 and not self.starts and not self.live:
-            return True
-        tokens = sum(held.keys.shape[2] for held in self.held.values())
-        if self.share:
-            lengths = [each.length for each in prompts]
-            tokens += sum(len(each.tree.tokens) for each in prompts)
-            tokens += self.prompts.after(lengths) if self.prompts is not None else len(lengths) * max(lengths)
-        else:
-            tokens += sum(each.width for each in prompts)
-        return 2 * tokens * self.token_bytes <= self._prompt_bytes  # twice: where they go may have to be copied
-
-    @property
-    def _prompt_bytes(self) -> int:
-        """What prompts may take; copied ones leave half of it to the slots they are copied into."""
-        return self.room.prompt_bytes if self.share else self.room.prompt_bytes // 2
-
-    @property
-    def _row_bytes(self) -> int:
-        return self.room.row_bytes + self.room.prompt_bytes - self._prompt_bytes
-
-    def _prefill(self, batch: Sequence[tuple[Sequence[Job], Encoded]], longest: int) -> None:
-        """Run prompts through the model."""
-        with self.account.phase("prefill"):
-            filled = prefill(self.policy, [encoded for _, encoded in batch])
-        self.account.prompts += len(batch)
-        with self.account.phase("bookkeeping"):
-            if self.slots is None:
-                self._make_slots(filled[0], longest)
-            if self.prompts is not None:
-                self.prompts.reserve(len(filled), max(each.length for each in filled))
-            for (jobs, _), each in zip(batch, filled, strict=True):
-                self._keep(jobs, each, longest)
-
-    def _make_slots(self, filled: Filled, longest: int) -> None:
-        shape = key_shape(filled)
-        self.prompts = SharedPrompts(shape) if self.share else None
-        self.slots = Slots(shape, longest)
-        self.attention = SlotAttention(self.slots, self.prompts, self.policy.model)
-        self.cache = writing_cache(shape.layers)
-        axes = filled.beginnings[0].position.shape
+    def _make_slots(self, start: Start) -> None:
+        assert self.intake.shape is not None
+        self.slots = Slots(self.intake.shape)
+        self.attention = SlotAttention(self.slots, self.intake.prompts, self.policy.model)
+        self.cache = writing_cache(self.intake.shape.layers)
+        axes = start.beginning.position.shape
         self.position = torch.zeros(*axes, self.rows, dtype=torch.long, device=self.device)
-
-    def _keep(self, jobs: Sequence[Job], filled: Filled, longest: int) -> None:
-        assert self.slots is not None
-        length = filled.length
-        if self.prompts is not None:
-            number = self.prompts.add(filled.keys[:, :, :length], filled.values[:, :, :length])
-            # Clones: a view would keep the keys of all prompts that were computed together.
-            self.held[number] = Held(filled.keys[:, :, length:].clone(), filled.values[:, :, length:].clone(), 0)
-        else:
-            self.slots.reserve(longest + length)
-            number = max(self.left, default=-1) + 1
-            self.held[number] = Held(filled.keys.clone(), filled.values.clone(), length)
-        self.left[number] = sum(len(job.missing) for job in jobs)
-        for job, beginning in zip(jobs, filled.beginnings, strict=True):
-            self.starts += [Start(Response(job, index, number), beginning) for index in job.missing]
 
     def _admit(self) -> Iterator[Written]:
         """Give free rows to waiting responses, and draw their first tokens."""
-        if not self.free or not self.starts:
-            return
-        assert self.slots is not None and self.position is not None
+        starts = self.intake.starts
         with self.account.phase("bookkeeping"):
             rows: list[int] = []
             logits: list[Tensor] = []
-            while self.free and self.starts and self._has_slot(self.starts[0]):
-                row, start = self.free.pop(), self.starts.popleft()
-                response = start.response
+            while self.free and starts and self._has_slot(starts[0]):
+                row = self.free.pop()
                 rows.append(row)
-                logits.append(start.beginning.logits)
-                self.live[row], self.reserved[row] = response, self._slot_bytes(start)
-                self.counts[row] = 0
-                self.slots.add(row, *self._given(start))
-                width = response.job.sampling.max_new_tokens
-                numbers = uniforms(self.seed, response.job.request, response.index, width)
-                self.uniform[row, :width] = numbers.to(self.device)
-                self.temperature[row] = response.job.sampling.temperature or 1.0
-                self.position[..., row] = start.beginning.position - 1  # the step adds one
-                if not self.starts or self.starts[0].response.prompt != response.prompt:
-                    del self.held[response.prompt]
+                logits.append(starts[0].beginning.logits)
+                self._seat(row, starts[0], *self.intake.pop())
         if rows:
             yield from self._choose(rows, torch.stack(logits))
 
     def _has_slot(self, start: Start) -> bool:
         """Whether memory allows another row; always if there is none."""
-        return not self.live or sum(self.reserved.values()) + self._slot_bytes(start) <= self._row_bytes
+        wanted = bytes_per_row(self.policy.model, start.most_keys)
+        return not self.live or sum(self.reserved.values()) + wanted <= self.intake.row_bytes
 
-    def _slot_bytes(self, start: Start) -> int:
-        copied, job = self.held[start.response.prompt].copied, start.response.job
-        return bytes_per_row(self.policy.model, copied + len(job.request.prefix) + job.sampling.max_new_tokens)
-
-    def _given(self, start: Start) -> tuple[Tensor | None, Tensor | None]:
-        """Keys and values that the response's slot begins with."""
-        held = self.held[start.response.prompt]
-        index = [*range(held.copied), *(held.copied + node for node in start.beginning.path)]
-        return (held.keys[:, :, index], held.values[:, :, index]) if index else (None, None)
+    def _seat(self, row: int, start: Start, keys: Tensor | None, values: Tensor | None) -> None:
+        """Give a response a row, with the keys and values that its slot begins with."""
+        if self.slots is None:
+            self._make_slots(start)
+        assert self.slots is not None
+        response, most = start.response, start.most_keys
+        self.live[row], self.reserved[row] = response, bytes_per_row(self.policy.model, most)
+        self.counts[row] = 0
+        self.slots.reserve(most)
+        self.slots.add(row, keys, values)
+        width = response.job.sampling.max_new_tokens
+        self.uniform[row, :width] = uniforms(self.seed, response.job.request, response.index, width).to(self.device)
+        self.temperature[row] = response.job.sampling.temperature or 1.0
+        self.position[..., row] = start.beginning.position - 1  # the step adds one
 
     def _step(self) -> Iterator[Written]:
         """One token further for every live row."""
-        assert self.slots is not None and self.position is not None
+        assert self.slots is not None
         with self.account.phase("bookkeeping"):
             order = self.slots.advance()
             self.attention.prepare(order, [self.live[row].prompt for row in order])
@@ -264,7 +129,7 @@ class Decoder:
         self.account.steps += 1
         self.account.row_steps += len(order)
         self.account.rows += self.rows
-        self.account.cache_bytes = max(self.account.cache_bytes, self._bytes_held())
+        self.account.cache_bytes = max(self.account.cache_bytes, self.slots.nbytes + self.intake.nbytes)
         model: Any = self.policy.model
         with self.account.phase("decode"), self.attention.installed():
             logits = model(
@@ -276,11 +141,6 @@ class Decoder:
                 logits_to_keep=1,
             ).logits[:, -1]
         yield from self._choose(order, logits)
-
-    def _bytes_held(self) -> int:
-        assert self.slots is not None
-        waiting = sum(held.keys.nbytes + held.values.nbytes for held in self.held.values())
-        return self.slots.nbytes + waiting + (self.prompts.nbytes if self.prompts is not None else 0)
 
     def _choose(self, order: list[int], logits: Tensor) -> Iterator[Written]:
         """Draw the next token of each row, write it down, and end the rows that are over."""
@@ -334,17 +194,10 @@ class Decoder:
         self.slots.remove(row)
         self.free.append(row)
         del self.reserved[row]
-        self.left[response.prompt] -= 1
-        if not self.left[response.prompt]:
-            del self.left[response.prompt]
-            if self.prompts is not None:
-                self.prompts.remove(response.prompt)
+        self.intake.finished(response)
         tokens = tuple(self.tokens[row, :count].tolist())
         logprobs = None if self.chosen is None else tuple(self.chosen[row, :count].tolist())
         return Written(response.job.request, response.index, tokens, logprobs, finish)
-
-
-SHARED_FROM = 48  # tokens a prompt must have for sharing to cost less than reading copies
 
 
 def _cut(sampling: Sampling) -> Sampling:

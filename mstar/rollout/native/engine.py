@@ -12,8 +12,9 @@ from mstar.modules.policy import Policy
 from mstar.modules.tree import cut, shares
 from mstar.rollout.account import Account
 from mstar.rollout.engine import require_distinct
-from mstar.rollout.native.decoder import Decoder, Job, Written
+from mstar.rollout.native.decoder import Decoder
 from mstar.rollout.native.grouped import Grouped
+from mstar.rollout.native.jobs import Job, Written
 from mstar.rollout.native.memory import Room, is_out_of_memory, room
 from mstar.types import Group, Request, Rollout, Sampling
 

@@ -16,7 +16,7 @@ from mstar.modules.policy import Policy
 from mstar.modules.renderer import Inputs, end_tokens, placeholders
 from mstar.rollout.account import Account
 from mstar.rollout.draw import draw, uniforms
-from mstar.rollout.native.decoder import Job, Written
+from mstar.rollout.native.jobs import Job, Written
 from mstar.rollout.native.memory import Room, bytes_of_logits, bytes_per_token
 from mstar.rollout.native.prefill import place
 from mstar.rollout.stops import StopTexts

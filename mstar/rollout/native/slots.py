@@ -100,13 +100,11 @@ class Slots:
 
     Args:
         shape: What a token takes.
-        longest: Keys that the longest row may have.
     """
 
-    def __init__(self, shape: KeyShape, longest: int) -> None:
+    def __init__(self, shape: KeyShape) -> None:
         self.shape = shape
         self.shelves: list[Shelf] = []
-        self.reserve(longest)
         self.lengths: dict[int, int] = {}
         self.place: dict[int, tuple[int, int]] = {}
 
