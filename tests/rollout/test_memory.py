@@ -103,24 +103,32 @@ def test_slots_move_up_as_they_grow_and_close_gaps() -> None:
         assert (slots.shelves[shelf].values[:, slot, :, : 60 + row] == row).all()
 
 
+def space(slots: Slots) -> int:
+    """Keys that the slots in use have room for."""
+    return sum(slots.shelves[number].capacity for number, _ in slots.place.values())
+
+
 def test_shelves_stay_within_a_half_of_what_is_in_them_whoever_comes_and_goes() -> None:
     draw, slots, next_row = random.Random(0), Slots(SHAPE), 0
     slots.reserve(500)
+    needed = 0
     for step in range(1500):
         for _ in range(draw.randrange(4) if step < 1000 else 0):
             length = draw.randrange(1, 200)
             keys, values = (torch.full((2, 3, length, size), float(next_row)) for size in (4, 5))
             slots.add(next_row, keys, values)
             next_row += 1
+        assert slots.nbytes <= 2.25 * SHAPE.bytes_per_token * max(needed, space(slots))
         slots.advance()
+        needed = space(slots)
+        assert slots.nbytes <= 1.5 * needed * SHAPE.bytes_per_token
         for row, length in list(slots.lengths.items()):
             if length == 500 or draw.random() < 0.02:
                 slots.remove(row)
-        needed = sum(slots.shelves[number].capacity for number, _ in slots.place.values())
-        assert slots.nbytes <= 1.5 * needed * SHAPE.bytes_per_token
         for row in slots.lengths:
             shelf, slot = slots.place[row]
             assert slots.shelves[shelf].keys[0, slot, 0, 0, 0] == slots.shelves[shelf].values[1, slot, 2, 0, 4] == row
+    slots.advance()
     assert next_row > 1000 and not slots.lengths and slots.nbytes == 0
 
 

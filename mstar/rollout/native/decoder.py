@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -47,7 +48,9 @@ class Decoder:
         self.stops = StopTexts(policy.renderer)
         self.intake = Intake(policy, room, share, account)
         self.live: dict[int, Response] = {}
+        self.bytes_of_row = cache(partial(bytes_per_row, policy.model))
         self.reserved: dict[int, int] = {}  # bytes that each live row may come to take
+        self.taken = 0  # of all of them
         self.free = list(range(self.rows - 1, -1, -1))
         self.slots: Slots | None = None
 
@@ -100,18 +103,18 @@ class Decoder:
 
     def _has_slot(self, start: Start) -> bool:
         """Whether memory allows another row; always if there is none."""
-        wanted = bytes_per_row(self.policy.model, start.most_keys)
-        return not self.live or sum(self.reserved.values()) + wanted <= self.intake.row_bytes
+        return not self.live or self.taken + self.bytes_of_row(start.most_keys) <= self.intake.row_bytes
 
     def _seat(self, row: int, start: Start, keys: Tensor | None, values: Tensor | None) -> None:
         """Give a response a row, with the keys and values that its slot begins with."""
         if self.slots is None:
             self._make_slots(start)
         assert self.slots is not None
-        response, most = start.response, start.most_keys
-        self.live[row], self.reserved[row] = response, bytes_per_row(self.policy.model, most)
+        response = start.response
+        self.live[row], self.reserved[row] = response, self.bytes_of_row(start.most_keys)
+        self.taken += self.reserved[row]
         self.counts[row] = 0
-        self.slots.reserve(most)
+        self.slots.reserve(start.most_keys)
         self.slots.add(row, keys, values)
         width = response.job.sampling.max_new_tokens
         self.uniform[row, :width] = uniforms(self.seed, response.job.request, response.index, width).to(self.device)
@@ -193,7 +196,7 @@ class Decoder:
         response, count = self.live.pop(row), self.counts[row]
         self.slots.remove(row)
         self.free.append(row)
-        del self.reserved[row]
+        self.taken -= self.reserved.pop(row)
         self.intake.finished(response)
         tokens = tuple(self.tokens[row, :count].tolist())
         logprobs = None if self.chosen is None else tuple(self.chosen[row, :count].tolist())

@@ -56,7 +56,7 @@ def capacity_for(length: int) -> int:
 class Shelf:
     """Slots of one size. The rows in it are its first ``len(rows)`` slots, without gaps.
 
-    There are at most half as many slots again as rows: it grows by a quarter, and shrinks when a third is empty.
+    There are at most half as many slots again as rows: it grows by a half, and is trimmed when a third is empty.
     """
 
     def __init__(self, shape: KeyShape, capacity: int) -> None:
@@ -67,7 +67,7 @@ class Shelf:
     def append(self, row: int) -> int:
         """Give a row the next slot."""
         if len(self.rows) == self.keys.shape[1]:
-            self._resize(len(self.rows) + max(1, len(self.rows) // 4))
+            self._resize(len(self.rows) + max(1, len(self.rows) // 2))
         self.rows.append(row)
         return len(self.rows) - 1
 
@@ -79,8 +79,11 @@ class Shelf:
             self.values[:, slot, :, :length] = self.values[:, last, :, :length]
             self.rows[slot] = self.rows[last]
         self.rows.pop()
-        if 3 * last < 2 * self.keys.shape[1]:
-            self._resize(last + last // 4)
+
+    def trim(self) -> None:
+        """Give back slots, if there are many more than rows."""
+        if 3 * len(self.rows) < 2 * self.keys.shape[1]:
+            self._resize(len(self.rows) + len(self.rows) // 4)
 
     def _resize(self, slots: int) -> None:
         """Copy the rows, keys first, so that only half of it is there twice."""
@@ -140,6 +143,8 @@ class Slots:
 
     def advance(self) -> list[int]:
         """Make room for one more key in every row; return the rows in the order of the next batch."""
+        for shelf in self.shelves:
+            shelf.trim()  # not as rows end: their slots are mostly taken again at once
         for number, shelf in enumerate(self.shelves[:-1]):
             for row in [row for row in shelf.rows if self.lengths[row] == shelf.capacity]:
                 self._promote(row, number)
@@ -151,6 +156,7 @@ class Slots:
         shelf, slot, length = self.shelves[number], self.place[row][1], self.lengths[row]
         keys, values = shelf.keys[:, slot, :, :length].clone(), shelf.values[:, slot, :, :length].clone()
         self.remove(row)
+        shelf.trim()
         self._put(row, length, keys, values)
 
     @property
