@@ -35,6 +35,21 @@ class Prompt:
     meta: Mapping[str, Any] = field(default_factory=dict)
     """The data set's own fields that verifiers read: ``answer_type``, ``choices``, ``precision``, ``unit``."""
 
+    def require_same(self, other: Prompt) -> None:
+        """Refuse another prompt of this id that shows or asks something else.
+
+        Raises:
+            ValueError: Naming the id and what differs.
+        """
+        if self is other:
+            return
+        for what, differs in (("question", self.question != other.question), ("images", self.images != other.images)):
+            if differs:
+                raise ValueError(
+                    f"Two prompts have the id {self.id!r}, but their {what} differ: give prompts ids that differ, for "
+                    "responses are joined to them by id."
+                )
+
 
 class PromptSource(Protocol):
     """A read-only sequence of prompts; images are opened when an index is asked for, or later."""

@@ -200,6 +200,13 @@ def test_long_prompts_stand_with_long_prompts() -> None:
     assert 2 <= len(parts) < len(prompts) and all(part["input_ids"].numel() <= 300 for part in parts)
 
 
+def test_prompts_that_share_an_id_alone_are_refused() -> None:
+    one, other = prompts_for("llava", 2)
+    pairs = [(one, (70,)), (replace(other, id=one.id), (71,))]
+    with pytest.raises(ValueError, match="the id 'llava-0', but their question differ"):
+        list(pack(ready("llava")[1], pairs, 100, True))
+
+
 def test_a_budget_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="token_budget is 0; give 1 or more"):
         list(pack(ready("llava")[1], [(prompts_for("llava", 1)[0], (70,))], 0, True))

@@ -152,7 +152,8 @@ def collate(
     rows: Sequence[tuple[StepLabels, int]],
 ) -> list[Inputs]:
     """A batch: parts with ``step_labels`` ``(R, S)``, -1 for none, and ``num_steps`` in all."""
-    asked: list[Prompt] = [prompts[index] for _, index in rows]
+    opened: dict[int, Prompt] = {index: prompts[index] for index in {index for _, index in rows}}
+    asked = [opened[index] for _, index in rows]
     total = torch.tensor(sum(len(row.labels) for row, _ in rows))
     return [
         {

@@ -77,7 +77,7 @@ def pack(renderer: Renderer, pairs: Sequence[Pair], token_budget: int, share: bo
         share: Let responses of a prompt stand in one row; needs a model that ``shares``.
 
     Raises:
-        ValueError: If the budget is not positive.
+        ValueError: If the budget is not positive, or two prompts of one id are not the same.
     """
     if token_budget < 1:
         raise ValueError(f"token_budget is {token_budget}; give 1 or more, for instance 4096.")
@@ -129,6 +129,8 @@ def _rows(pairs: Sequence[Pair], share: bool) -> list[Row]:
         if name not in open_rows or room[name] < len(tokens):
             open_rows[name], room[name] = [], LONGEST
             filled.append(open_rows[name])
+        else:
+            pairs[open_rows[name][0]][0].require_same(prompt)
         open_rows[name].append(number)
         room[name] -= len(tokens)
     return [_row(pairs, members) for members in filled]

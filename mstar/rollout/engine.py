@@ -47,20 +47,4 @@ def require_distinct(requests: Sequence[Request]) -> None:
                 "one prompt keys that differ."
             )
         streams.add(request.stream)
-        require_same_prompt(prompts.setdefault(request.prompt.id, request.prompt), request.prompt)
-
-
-def require_same_prompt(one: Prompt, other: Prompt) -> None:
-    """Refuse two prompts of one id that ask something else.
-
-    Raises:
-        ValueError: Naming the id and what differs.
-    """
-    if one is other:
-        return
-    for field in ("question", "images"):
-        if getattr(one, field) != getattr(other, field):
-            raise ValueError(
-                f"Two prompts have the id {one.id!r}, but their {field} differ: give prompts ids that differ, for "
-                "responses are joined to them by id."
-            )
+        prompts.setdefault(request.prompt.id, request.prompt).require_same(request.prompt)
