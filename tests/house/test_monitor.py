@@ -1,0 +1,54 @@
+"""Every validation says how the policy explores and exploits, by split and kind; the temperature's curve is logged."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mstar.cli import main
+from mstar.dynamics import answering
+from tests.groups import make_group
+
+CONFIG = str(Path(__file__).parent / "tiny.yaml")
+SAMPLED = "--data.init_args.evaluation.sampling={num_responses: 4, max_new_tokens: 12}"
+KINDS = ("", "sum/", "prod/", "range/")
+NAMES = (
+    *("accuracy", "greedy_length", "greedy_truncated", "greedy_no_answer"),
+    *(f"pass@{k}" for k in (1, 2, 4)),
+    *(f"pass@{k}-greedy" for k in (1, 2, 4)),
+    *(f"reward_pass@{k}" for k in (1, 2, 4)),
+    *("unique_answers", "length", "truncated", "no_answer", "majority_vote", "weighted_vote"),
+)
+
+
+def test_a_validation_logs_every_measure_by_kind_and_the_curve(tmp_path: Path) -> None:
+    control = {
+        "prompts": {"class_path": "mstar.demo.scenes.DigitScenes", "init_args": {"split": "validation", "num": 3}},
+        "rule": {"class_path": "mstar.temperature.ArgmaxPass", "init_args": {"k": 2}},
+        "candidates": [0.5, 0.9],
+        "num_responses": 2,
+    }
+    ranked = "--trainer.callbacks.by=outcome"  # knows the answer, but is there without a model
+    run = [f"--trainer.default_root_dir={tmp_path}", "--trainer.max_epochs=1", SAMPLED, ranked]
+    cli = main(["fit", "-c", CONFIG, *run, f"--data.init_args.temperature={json.dumps(control)}"])
+    logged = cli.trainer.callback_metrics
+    assert {f"val/{kind}{name}" for kind in KINDS for name in NAMES} <= logged.keys()
+    assert float(logged["val/pass@4-greedy"]) == pytest.approx(
+        float(logged["val/pass@4"] - logged["val/accuracy"]), abs=1e-6
+    )
+    choice = json.loads((tmp_path / "temperature" / "iteration-0000" / "choice.json").read_text())
+    assert float(logged["temperature/chosen"]) == pytest.approx(choice["temperature"])
+    for temperature, score in choice["scores"]:
+        assert float(logged[f"temperature/score@{temperature:g}"]) == pytest.approx(score)
+    assert float(logged["rollout/temperature"]) == pytest.approx(choice["temperature"])
+
+
+def test_what_is_left_to_learn_is_what_sampling_finds_beyond_the_greedy_answer() -> None:
+    greedy = [make_group("a", "+"), make_group("b", "-"), make_group("c", "n")]
+    sampled = [make_group("a", "+-"), make_group("b", "+-"), make_group("c", "nn")]
+    found = answering(greedy, sampled, (1, 2))
+    assert (found["accuracy"], found["pass@2"], found["pass@2-greedy"]) == pytest.approx((1 / 3, 2 / 3, 1 / 3))
+    assert (found["greedy_no_answer"], found["greedy_length"]) == (pytest.approx(1 / 3), 1.0)
+    assert answering(greedy, [], (1,)).keys() == {"accuracy", "greedy_length", "greedy_truncated", "greedy_no_answer"}
