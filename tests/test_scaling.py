@@ -23,7 +23,7 @@ GROUPS = [group("7337", [0.1, 0.9, 0.2, 0.8]), group("3377", [0.1, 0.2, 0.9, 0.4
 
 def test_one_response_is_right_as_often_as_responses_are() -> None:
     found = scaling(GROUPS, (1,), "process")
-    assert found == {name: 0.5 for name in ("majority_vote@1", "weighted_vote@1", "best_of@1")}
+    assert found == dict.fromkeys(("majority_vote@1", "weighted_vote@1", "best_of@1"), 0.5)
 
 
 def test_more_responses_are_voted_on_and_ranked() -> None:

@@ -10,7 +10,7 @@ from mstar.types import Group
 
 
 class BalancedThreshold:
-    """B-STaR's selection (2412.17256): τ is taken anew each iteration, where the balance score of all groups is highest.
+    """Cuts where the balance score of all groups is highest, anew each iteration: B-STaR's selection (2412.17256).
 
     B-STaR then caps responses a query until a target size is met: ``TargetSize`` behind this one.
 

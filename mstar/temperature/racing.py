@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from math import floor, inf, sqrt
 from statistics import fmean, stdev
 
@@ -54,7 +55,7 @@ class Racing:
             )
         racing, blocks = list(candidates), {t: list[Sequence[Group]]() for t in candidates}
         scores: dict[float, float] = {}
-        for start, stop in zip(bounds, bounds[1:], strict=False):
+        for start, stop in pairwise(bounds):
             for t in racing:
                 blocks[t].append(measure(t, range(start, stop)))
             left -= len(racing) * (stop - start)
@@ -110,6 +111,6 @@ def together(blocks: Sequence[Sequence[Group]]) -> list[Group]:
 
 
 def spread(differences: Sequence[float]) -> float:
-    """Standard deviation of block differences; unknown, thus infinite, where all blocks agree by chance on few prompts."""
+    """Standard deviation of block differences; where all blocks agree by chance it is unknown, thus infinite."""
     found = stdev(differences)
     return found if found > 0 else inf

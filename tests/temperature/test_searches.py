@@ -1,8 +1,9 @@
-"""Searches: racing finds what the grid finds where it can be told, spends no more than it may, and is told nothing else."""
+"""Searches: racing finds a clear peak as the grid does, and spends no more than it may."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -74,7 +75,7 @@ def test_a_race_depends_on_what_it_measures_alone() -> None:
 @pytest.mark.parametrize(("num", "blocks"), [(250, 10), (7, 10), (11, 4), (1, 2)])
 def test_blocks_cover_every_prompt_once(num: int, blocks: int) -> None:
     ends = cuts(num, blocks)
-    assert ends[0] == 0 and ends[-1] == num and all(a < b for a, b in zip(ends, ends[1:], strict=False))
+    assert ends[0] == 0 and ends[-1] == num and all(a < b for a, b in pairwise(ends))
 
 
 @pytest.mark.parametrize("left", range(10, 200, 7))
