@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from mstar.init_policy.restore import restore_optimizers, restore_weights
+
 
 class InitPolicy(Callback, ABC):
     """Takes a run over from the warm-up policy π⁰ and prepares each iteration (paper, Table 1: columns M and O).
@@ -30,8 +32,8 @@ class InitPolicy(Callback, ABC):
         if self.warmup is None or trainer.ckpt_path is not None:
             return
         checkpoint = self.read()
-        trainer.strategy.load_model_state_dict(checkpoint)
-        trainer.strategy.load_optimizer_state_dict(checkpoint)
+        restore_weights(trainer, pl_module, checkpoint)
+        restore_optimizers(trainer, pl_module, checkpoint)
         for schedule, state in zip(trainer.lr_scheduler_configs, checkpoint["lr_schedulers"], strict=True):
             schedule.scheduler.load_state_dict(state)
         self._count_on(trainer, checkpoint)
@@ -42,17 +44,23 @@ class InitPolicy(Callback, ABC):
             self.begin_iteration(trainer, pl_module)
 
     def read(self) -> dict[str, Any]:
-        """The warm-up's checkpoint, without unpickling objects.
+        """The warm-up's checkpoint, without unpickling objects; tensors are read from disk when they are used.
 
         Raises:
             FileNotFoundError: If it is not there; the message says which stage makes it.
+            ValueError: If it was saved in parts.
         """
+        if self.warmup is not None and Path(self.warmup).is_dir():
+            raise ValueError(
+                f"{type(self).__name__}.warmup is {self.warmup!r}, a checkpoint in parts: save the warm-up's whole, "
+                f"with save_distributed_checkpoint: false (ModelParallelStrategy) or state_dict_type: full (FSDP)."
+            )
         if self.warmup is None or not Path(self.warmup).is_file():
             raise FileNotFoundError(
                 f"{type(self).__name__}.warmup is {self.warmup!r}, which is no file: run the warm-up stage first, or "
                 f"give the path of its checkpoints/best.ckpt."
             )
-        checkpoint: dict[str, Any] = torch.load(self.warmup, map_location="cpu", weights_only=True)
+        checkpoint: dict[str, Any] = torch.load(self.warmup, map_location="cpu", weights_only=True, mmap=True)
         return checkpoint
 
     def _count_on(self, trainer: Trainer, checkpoint: dict[str, Any]) -> None:
