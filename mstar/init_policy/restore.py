@@ -59,7 +59,7 @@ def set_sharded_optimizer(model: nn.Module, optimizer: Optimizer, state: Mapping
     order = [names[id(parameter)] for group in optimizer.param_groups for parameter in group["params"]]
     for own, group in zip(optimizer.param_groups, state["param_groups"], strict=True):
         own |= {name: value for name, value in group.items() if name != "params"}  # torch refuses what is new to it
-    named = {
+    named: dict[str, Any] = {
         "state": {named_key(key, order): dict(value) for key, value in state["state"].items()},
         "param_groups": [
             {**group, "params": [named_key(key, order) for key in group["params"]]} for group in state["param_groups"]
