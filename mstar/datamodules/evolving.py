@@ -161,6 +161,7 @@ class EvolvingDataModule(PolicyDataModule):
             policy,
             Collector(self.engine, self.reward, ranks=self.ranks),
             self.sampling,
+            self.evaluation.validation,
             stable_seed(self.seed, "temperature"),
         )
         return replace(self.sampling, temperature=choice.temperature)

@@ -28,13 +28,23 @@ class InitPolicy(Callback, ABC):
         """Prepare weights and optimizer behind the iteration's rollout and before its first batch."""
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Take over from the warm-up, unless the run is itself being resumed."""
+        """Take over from the warm-up, unless the run is itself being resumed.
+
+        Raises:
+            ValueError: If the warm-up has a learning-rate schedule and this run has none, or the reverse.
+        """
         if self.warmup is None or trainer.ckpt_path is not None:
             return
         checkpoint = self.read()
         restore_weights(trainer, pl_module, checkpoint)
         restore_optimizers(trainer, pl_module, checkpoint)
-        for schedule, state in zip(trainer.lr_scheduler_configs, checkpoint["lr_schedulers"], strict=True):
+        schedules, states = trainer.lr_scheduler_configs, checkpoint["lr_schedulers"]
+        if len(schedules) != len(states):
+            raise ValueError(
+                f"The warm-up ({self.warmup}) has {len(states)} learning-rate schedules, this run {len(schedules)}: "
+                f"give model.lr_scheduler what the warm-up was trained with, for it runs on."
+            )
+        for schedule, state in zip(schedules, states, strict=True):
             schedule.scheduler.load_state_dict(state)
         self._count_on(trainer, checkpoint)
 

@@ -17,13 +17,13 @@ class BalancedThreshold:
     Args:
         by: Name of the reward; B-STaR's is ``outcome + process / 5``, here a ``WeightedSum`` called ``sum``.
         target: n*, responses a prompt that are enough.
-        thresholds: Candidates for τ, in the reward's units.
+        thresholds: Candidates for τ, in the reward's units; ``None``: from -1 to 1 by 0.01.
     """
 
-    def __init__(self, by: str = "sum", target: int = 8, thresholds: Sequence[float] = THRESHOLDS) -> None:
+    def __init__(self, by: str = "sum", target: int = 8, thresholds: Sequence[float] | None = None) -> None:
         self.by = by
         self.target = target
-        self.thresholds = tuple(thresholds)
+        self.thresholds = THRESHOLDS if thresholds is None else tuple(thresholds)
 
     def select(self, groups: Sequence[Group], seed: int) -> list[Group]:
         """Drop responses at or below the threshold."""

@@ -19,13 +19,13 @@ class ArgmaxBalance:
     Args:
         by: Name of the reward that the threshold cuts.
         target: n*, responses a prompt that are enough.
-        thresholds: Candidates for τ, in the reward's units.
+        thresholds: Candidates for τ, in the reward's units; ``None``: from -1 to 1 by 0.01.
     """
 
-    def __init__(self, by: str = "sum", target: int = 8, thresholds: Sequence[float] = THRESHOLDS) -> None:
+    def __init__(self, by: str = "sum", target: int = 8, thresholds: Sequence[float] | None = None) -> None:
         self.by = by
         self.target = target
-        self.thresholds = tuple(thresholds)
+        self.thresholds = THRESHOLDS if thresholds is None else tuple(thresholds)
 
     def choose(self, measured: Mapping[float, Sequence[Group]]) -> Choice:
         """Take the candidate with the highest balance score."""

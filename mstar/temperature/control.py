@@ -28,8 +28,8 @@ class TemperatureControl:
     numbers, so that differences are the temperature's.
 
     Args:
-        prompts: Validation prompts; never test prompts.
         rule: Turns the measurements into a choice.
+        prompts: Held-out prompts, never test prompts; ``None`` is ``data.evaluation.validation``, as in the paper.
         candidates: Temperatures, unitless, > 0.
         every: Iterations between two searches; the first is before iteration 0.
         num_responses: Responses a prompt and candidate.
@@ -38,8 +38,8 @@ class TemperatureControl:
 
     def __init__(
         self,
-        prompts: PromptSource,
         rule: TemperatureRule,
+        prompts: PromptSource | None = None,
         candidates: Sequence[float] = CANDIDATES,
         every: int = 2,
         num_responses: int = 16,
@@ -57,7 +57,14 @@ class TemperatureControl:
         self.search = search or FullGrid()
 
     def at(
-        self, iteration: int, folder: Path, policy: Policy, collector: Collector, sampling: Sampling, seed: int
+        self,
+        iteration: int,
+        folder: Path,
+        policy: Policy,
+        collector: Collector,
+        sampling: Sampling,
+        validation: PromptSource,
+        seed: int,
     ) -> Choice:
         """The choice in force at an iteration; searched now if it is due and not on disk yet.
 
@@ -67,6 +74,7 @@ class TemperatureControl:
             policy: The policy at the start of the iteration.
             collector: Samples and scores.
             sampling: The iteration's sampling; its temperature and count are replaced.
+            validation: The run's validation prompts.
             seed: Of the run's searches.
         """
         due = iteration - iteration % self.every
@@ -74,16 +82,16 @@ class TemperatureControl:
         if found is not None:
             return found
         seed, weights = stable_seed(seed, due), fingerprint(policy.model)
-        kept = folder_of(folder, due)
+        kept, source = folder_of(folder, due), validation if self.prompts is None else self.prompts
 
         def measure(temperature: float, part: range) -> Sequence[Group]:
             drawn = replace(sampling, temperature=temperature, num_responses=self.num_responses)
-            prompts = [self.prompts[i] for i in part]
-            whole = len(part) == len(self.prompts)
+            prompts = [source[i] for i in part]
+            whole = len(part) == len(source)
             stage = kept / f"temperature-{temperature:.2f}{'' if whole else f'-from-{part.start:05d}'}"
             return collector.collect(Stage(stage), policy, prompts, drawn, seed, weights)
 
-        choice = self.search.find(self.candidates, len(self.prompts), self.rule, measure)
+        choice = self.search.find(self.candidates, len(source), self.rule, measure)
         collector.ranks.barrier()  # nobody finds the file before all have measured
         if collector.ranks.rank == 0:
             write_choice(folder, due, choice)

@@ -171,3 +171,8 @@ def test_a_warm_up_saved_in_parts_says_how_to_save_it_whole(tmp_path: Path) -> N
 def test_a_missing_warm_up_says_what_to_run(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="run the warm-up stage first"):
         evolve(tmp_path, "Continue", tmp_path / "nothing.ckpt")
+
+
+def test_a_warm_up_of_another_schedule_is_refused(warmup: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="1 learning-rate schedules, this run 0: give model"):
+        evolve(tmp_path, "Continue", warmup, "--model.init_args.lr_scheduler=null")

@@ -64,10 +64,10 @@ class Trusting(RewardModel):
 
 
 def search(how: Search, folder: Path, engine: PeakedEngine, iteration: int = 0, ranks: Ranks | None = None) -> Choice:
-    control = TemperatureControl(PROMPTS, ArgmaxRewardPass(2), every=2, num_responses=4, search=how)
+    control = TemperatureControl(ArgmaxRewardPass(2), every=2, num_responses=4, search=how)
     collector = Collector(engine, Trusting(), ranks=ranks or Ranks())
     with policy().inference() as ready:
-        return control.at(iteration, folder, ready, collector, Sampling(num_responses=16), seed=0)
+        return control.at(iteration, folder, ready, collector, Sampling(num_responses=16), PROMPTS, seed=0)
 
 
 @pytest.mark.parametrize("how", [FullGrid(), Racing(num_blocks=4)])
@@ -102,8 +102,15 @@ def test_the_choice_holds_until_the_next_search(tmp_path: Path) -> None:
     assert engine.made == 2 * once
     saved = json.loads((tmp_path / "iteration-0000" / "choice.json").read_text())
     assert dict(saved["scores"]) == first.scores and dict(saved["num_prompts"]) == first.num_prompts
-    control = TemperatureControl(PROMPTS, ArgmaxRewardPass(2))
+    control = TemperatureControl(ArgmaxRewardPass(2))
     assert control.chosen(1, tmp_path) == first and control.chosen(4, tmp_path) is None
+
+
+def test_prompts_of_its_own_come_before_the_runs(tmp_path: Path) -> None:
+    control, engine = TemperatureControl(ArgmaxRewardPass(2), PROMPTS[:2], [0.7, 0.9], num_responses=4), PeakedEngine()
+    with policy().inference() as ready:
+        control.at(0, tmp_path, ready, Collector(engine, Trusting()), Sampling(), PROMPTS, seed=0)
+    assert engine.made == 2 * 2
 
 
 @pytest.mark.parametrize(
@@ -112,4 +119,4 @@ def test_the_choice_holds_until_the_next_search(tmp_path: Path) -> None:
 )
 def test_bad_settings_are_refused(settings: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        TemperatureControl(PROMPTS, ArgmaxRewardPass(2), **settings)  # type: ignore[arg-type]
+        TemperatureControl(ArgmaxRewardPass(2), **settings)  # type: ignore[arg-type]
