@@ -90,11 +90,8 @@ def test_a_method_runs_two_iterations(method: str, made: Path, monkeypatch: pyte
     moments = {int(state["step"]) for state in end["optimizer_states"][0]["state"].values()}
     assert (moments == {end["global_step"]}) == (method in ("continuous", "mstar_static", "mstar", "bstar"))
     if method.startswith("mstar"):
-        assert all(
-            sum(r["prompt_id"] == row["prompt_id"] for r in rows if r["kept"]) <= 2
-            for rows in iterations
-            for row in rows
-        )
+        for rows in iterations:
+            assert max(Counter(row["prompt_id"] for row in rows if row["kept"]).values()) <= 2
     if method in ("mstar", "bstar"):
         assert (run / "temperature" / "iteration-0000" / "choice.json").is_file()
         assert (run / "temperature" / "iteration-0001").exists() == (method == "bstar")
