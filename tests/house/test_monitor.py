@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from mstar.callbacks.exploration import evaluation
 from mstar.cli import main
 from mstar.dynamics import answering
+from mstar.scaling import scaling
 from tests.groups import make_group
 
 CONFIG = str(Path(__file__).parent / "tiny.yaml")
@@ -52,3 +54,12 @@ def test_what_is_left_to_learn_is_what_sampling_finds_beyond_the_greedy_answer()
     assert (found["accuracy"], found["pass@2"], found["pass@2-greedy"]) == pytest.approx((1 / 3, 2 / 3, 1 / 3))
     assert (found["greedy_no_answer"], found["greedy_length"]) == (pytest.approx(1 / 3), 1.0)
     assert answering(greedy, [], (1,)).keys() == {"accuracy", "greedy_length", "greedy_truncated", "greedy_no_answer"}
+
+
+def test_a_test_says_what_more_responses_are_worth() -> None:
+    greedy = [make_group("a", "+", kind="sum"), make_group("b", "-", kind="prod")]
+    sampled = [make_group("a", "+-", (0.1, 0.9), kind="sum"), make_group("b", "+-", (0.9, 0.1), kind="prod")]
+    found = evaluation(greedy, sampled, (1, 2), "process")
+    assert found["scaling"] == scaling(sampled, (1, 2), "process") and found["scaling"]["best_of@2"] == 0.5
+    assert found["kinds"]["sum"]["accuracy"] == 1.0 and found["kinds"]["prod"]["pass@2-greedy"] == 1.0
+    assert (found["num_prompts"], found["accuracy"], found["pass@2-greedy"]) == (2, 0.5, 0.5)

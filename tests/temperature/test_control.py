@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
+from threading import Barrier
 
 import pytest
 
+from benchmarks.temperature_search import read_table
+from benchmarks.temperature_search import search as replay
 from mstar.modules.policy import Policy
 from mstar.rewards.reward import RewardModel
 from mstar.rollout.account import Account
@@ -91,6 +95,29 @@ def test_a_killed_search_goes_on_and_ends_the_same(how: Search, tmp_path: Path) 
     last = PeakedEngine()
     assert search(how, tmp_path / "killed", last) == whole
     assert made + last.made == uninterrupted.made  # nothing was sampled twice
+
+
+@pytest.mark.parametrize("how", [FullGrid(), Racing(num_blocks=4)])
+def test_two_ranks_that_share_the_work_agree_with_one(how: Search, tmp_path: Path) -> None:
+    meeting, engines = Barrier(2), (PeakedEngine(), PeakedEngine())
+
+    def rank(number: int) -> Choice:
+        return search(how, tmp_path / "two", engines[number], ranks=Ranks(number, 2, lambda: meeting.wait(60) and None))
+
+    with ThreadPoolExecutor(2) as both:
+        choices = list(both.map(rank, (0, 1)))
+    one = PeakedEngine()
+    assert choices == [search(how, tmp_path / "one", one)] * 2
+    assert engines[0].made == engines[1].made == one.made // 2
+
+
+def test_a_recorded_grid_is_replayed_by_the_benchmark(tmp_path: Path) -> None:
+    choice = search(FullGrid(), tmp_path, PeakedEngine())
+    table = read_table(tmp_path / "iteration-0000")
+    assert {t: len(groups) for t, groups in table.items()} == dict.fromkeys(CANDIDATES, len(PROMPTS))
+    assert replay(FullGrid(), table, ArgmaxRewardPass(2)) == choice
+    with pytest.raises(SystemExit, match="holds no temperature"):
+        read_table(tmp_path)
 
 
 def test_the_choice_holds_until_the_next_search(tmp_path: Path) -> None:
