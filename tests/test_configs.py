@@ -13,7 +13,11 @@ from tests.benchmarks.published import mathv360k
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 RECIPES = [CONFIGS / "mstar.yaml", *sorted((CONFIGS / "recipes").glob("*.yaml"))]
-OVERLAYS = {"embedded": "mstar", "embedded_sft": "sft"}  # each with a page that it is put over
+OVERLAYS = {  # each with the pages that it is put over
+    "embedded": ["mstar"],
+    "embedded_sft": ["sft"],
+    "embedded_unlabelled": ["unlabelled", "embedded"],
+}
 ELSEWHERE = {"benchmarks", "policies"}  # measured, and named by others: tests/benchmarks builds both
 
 
@@ -39,9 +43,9 @@ def test_config_builds(path: Path, tmp_path: Path) -> None:
     assert cli.model is not None and cli.datamodule is not None
 
 
-@pytest.mark.parametrize(("overlay", "page"), OVERLAYS.items())
-def test_overlay_builds(overlay: str, page: str, tmp_path: Path) -> None:
-    files = [f"--config={CONFIGS / 'methods' / name}.yaml" for name in (page, overlay)]
+@pytest.mark.parametrize(("overlay", "under"), OVERLAYS.items())
+def test_overlay_builds(overlay: str, under: list[str], tmp_path: Path) -> None:
+    files = [f"--config={CONFIGS / 'methods' / name}.yaml" for name in (*under, overlay)]
     assert main([*files, f"--trainer.default_root_dir={tmp_path}"], run=False).datamodule is not None
 
 

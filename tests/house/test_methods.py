@@ -55,8 +55,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def fit(method: str, root: Path, *more: str) -> Path:
     run = root / "runs" / "embedded" / method
-    overlay = "embedded_sft" if method == "sft" else "embedded"
-    files = [flag for name in (method, overlay) for flag in ("-c", str(CONFIGS / "methods" / f"{name}.yaml"))]
+    overlays = {"sft": ["embedded_sft"], "unlabelled": ["embedded", "embedded_unlabelled"]}.get(method, ["embedded"])
+    files = [flag for name in (method, *overlays) for flag in ("-c", str(CONFIGS / "methods" / f"{name}.yaml"))]
     ends = ["--trainer.max_epochs=2", "--trainer.max_steps=-1", "--trainer.log_every_n_steps=1"]
     ends.append(f"--trainer.default_root_dir={run}")
     main(["fit", *files, *ends, *VALIDATION, *more])
@@ -72,6 +72,11 @@ def sampled(method: str, root: Path) -> tuple[Path, list[list[dict[str, Any]]]]:
     ]
     if method in ("mstar", "bstar"):
         small.append("--data.init_args.temperature.num_responses=2")
+    if method == "unlabelled":
+        others = {"class_path": "mstar.prompts.Subset", "init_args": {"source": json.loads(scenes("cot", NUM + 2))}}
+        others["init_args"]["start"] = NUM
+        small += [f"--data.init_args.prompts.init_args.unlabelled={json.dumps(others)}"]
+        small += ["--data.init_args.prompts.init_args.mixin_at=0.5"]
     run = fit(method, root, *small)
     stages = sorted((run / "rollouts").glob("iteration-*"))
     return run, [pq.read_table(stage / "rollouts.parquet").to_pylist() for stage in stages]
@@ -88,13 +93,18 @@ def test_a_method_runs_two_iterations(method: str, made: Path, monkeypatch: pyte
     if method != "bstar":
         assert {row["verdict"] for row in kept} == {"correct"}
     moments = {int(state["step"]) for state in end["optimizer_states"][0]["state"].values()}
-    assert (moments == {end["global_step"]}) == (method in ("continuous", "mstar_static", "mstar", "bstar"))
+    assert (moments == {end["global_step"]}) == (
+        method in ("continuous", "mstar_static", "mstar", "bstar", "unlabelled")
+    )
     if method.startswith("mstar"):
         for rows in iterations:
             assert max(Counter(row["prompt_id"] for row in rows if row["kept"]).values()) <= 2
     if method in ("mstar", "bstar"):
         assert (run / "temperature" / "iteration-0000" / "choice.json").is_file()
         assert (run / "temperature" / "iteration-0001").exists() == (method == "bstar")
+    if method == "unlabelled":
+        names = [{row["prompt_id"] for row in rows} & {f"cot-0-{NUM + i:06d}" for i in (0, 1)} for rows in iterations]
+        assert not names[0] and names[1]
     if method == "star":
         assert {row["origin"] for rows in iterations for row in rows} <= {"policy", "rationalize"}
 
