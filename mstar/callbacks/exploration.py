@@ -45,9 +45,11 @@ class ExplorationMonitor(Callback):
         if batch_idx == 0 and isinstance(data, EvolvingDataModule):
             metrics = rollout_metrics(data.groups, self.ks, self.by)
             metrics |= cost_metrics(data.stage(trainer.current_epoch).manifest)
-            pl_module.log_dict({f"rollout/{name}": value for name, value in metrics.items()}, rank_zero_only=True)
+            named = {f"rollout/{name}": value for name, value in metrics.items()}
             if choice := data.choice(trainer.current_epoch):
-                pl_module.log_dict(curve_metrics(choice), rank_zero_only=True)
+                named |= curve_metrics(choice)
+            # On the epoch, written at its end: of steps only every log_every_n_steps-th reaches the logger.
+            pl_module.log_dict(named, on_step=False, on_epoch=True, batch_size=1, rank_zero_only=True)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget the last measurement."""

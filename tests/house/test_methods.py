@@ -71,7 +71,8 @@ def sampled(method: str, root: Path) -> tuple[Path, list[list[dict[str, Any]]]]:
         f"--data.init_args.sampling.num_responses={1 if method == 'star' else 4}",
     ]
     if method in ("mstar", "bstar"):
-        small.append("--data.init_args.temperature.num_responses=2")
+        few = ["--data.init_args.temperature.num_responses=2", "--data.init_args.temperature.candidates=[0.5,0.9,1.2]"]
+        small += few
     if method == "unlabelled":
         others = {"class_path": "mstar.prompts.Subset", "init_args": {"source": json.loads(scenes("cot", NUM + 2))}}
         others["init_args"]["start"] = NUM

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from csv import DictReader
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,21 @@ def test_a_validation_logs_every_measure_by_kind_and_the_curve(tmp_path: Path) -
     for temperature, score in choice["scores"]:
         assert float(logged[f"temperature/score@{temperature:g}"]) == pytest.approx(score)
     assert float(logged["rollout/temperature"]) == pytest.approx(choice["temperature"])
+
+
+def test_every_iterations_rollouts_reach_the_logger(tmp_path: Path) -> None:
+    """Whatever the logging interval: here the first batch's step is never one that is logged."""
+    csv = "{class_path: lightning.pytorch.loggers.CSVLogger, init_args: {save_dir: %s, flush_logs_every_n_steps: 1}}"
+    settings = [f"--trainer.logger={csv % (tmp_path / 'csv')}", "--trainer.log_every_n_steps=2"]
+    run = [f"--trainer.default_root_dir={tmp_path}", "--data.init_args.batch_size=2"]
+    main(["fit", "-c", CONFIG, *run, *settings])
+    (file,) = (tmp_path / "csv").rglob("metrics.csv")
+    rows = [row for row in DictReader(file.read_text().splitlines()) if row["rollout/accept_rate"]]
+    for iteration, row in enumerate(rows):
+        manifest = json.loads((tmp_path / "rollouts" / f"iteration-{iteration:04d}" / "manifest.json").read_text())
+        assert int(row["epoch"]) == iteration
+        assert float(row["rollout/kept"]) == manifest["counts"]["kept"]
+    assert len(rows) == 2
 
 
 def test_what_is_left_to_learn_is_what_sampling_finds_beyond_the_greedy_answer() -> None:
