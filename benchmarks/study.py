@@ -21,7 +21,7 @@ from benchmarks.study_arms import ARMS, build_stages
 from benchmarks.study_page import difference, page, read_results
 from benchmarks.study_small import shrink
 from mstar.files import write_atomically
-from mstar.recipe import run_recipe
+from mstar.recipe import StageError, run_recipe
 from mstar.recipe.plan import read_yaml
 
 DEMO = Path("configs/recipes/demo.yaml")
@@ -40,6 +40,16 @@ def write_recipe(folder: Path, arms: list[str], steps: int, control_epochs: int,
     file = folder / "recipe.yaml"
     write_atomically(file, yaml.safe_dump({"jobs": jobs, "threads": 1, "stages": stages}, sort_keys=False))
     return file
+
+
+def run_seed(recipe: Path, folder: Path, seed: int) -> bool:
+    """Run what is not done of a seed; a stage that fails is reported, and the next seed goes on."""
+    try:
+        run_recipe(recipe, folder, seed)
+    except StageError as error:
+        print(f"seed {seed}: {error}\nTo go on without that arm, leave it out of --arms.", flush=True)
+        return False
+    return True
 
 
 def parse(words: list[str] | None = None) -> argparse.Namespace:
@@ -66,17 +76,18 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
 def main(words: list[str] | None = None) -> None:
     """Run what is not done yet, then write the page."""
     asked = parse(words)
-    seeds = range(asked.seeds)
+    seeds, failed = range(asked.seeds), list[int]()
     if not asked.page_only:
         recipe = write_recipe(asked.out, asked.arms, asked.steps, asked.control_epochs, asked.jobs, asked.small)
-        for seed in seeds:
-            run_recipe(recipe, asked.out / f"seed{seed}", seed)
+        failed = [seed for seed in seeds if not run_seed(recipe, asked.out / f"seed{seed}", seed)]
     results = read_results(asked.out, seeds, asked.arms)
     command = " ".join(["python -m benchmarks.study", *(sys.argv[1:] if words is None else words)])
     write_atomically(asked.page, page(asked.out, results, seeds, command))
     print(f"written to {asked.page}")
     gaps = {name: difference(found, results["control"]) for name, found in results.items() if found}
-    print(json.dumps({name: {"over_control": str(gap), "seeds": gap.num} for name, gap in gaps.items()}))
+    shown = {name: {"over_control": str(gap), "seeds": gap.num} for name, gap in gaps.items()}
+    print(json.dumps({**shown, "failed_seeds": failed}))
+    sys.exit(bool(failed))
 
 
 if __name__ == "__main__":

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from mstar.cli import main
+from mstar.datamodules.evolving import spent
 from tests.house.stubs import Killed
 from tests.house.test_evolution import CONFIG, assert_same, rollouts
 
@@ -46,6 +48,17 @@ def test_they_join_after_a_share_of_the_run(tmp_path: Path, mixin_at: float, joi
         rows = rollouts(tmp_path, iteration)
         assert len(rows) == 4 * (6 if joined[iteration] else 4)
         assert all(row["verdict"] in ("correct", "wrong") for row in rows)  # none is unscorable for want of a reference
+
+
+@pytest.mark.parametrize(
+    ("steps", "epochs", "share"),
+    [((25, 100), (3, -1), 0.25), ((25, -1), (3, 4), 0.75), ((25, 100), (3, 4), 0.75), ((200, 100), (0, None), 1.0)],
+)
+def test_the_share_of_a_run_is_of_the_budget_that_ends_it(
+    steps: tuple[int, int], epochs: tuple[int, int | None], share: float
+) -> None:
+    trainer = SimpleNamespace(global_step=steps[0], max_steps=steps[1], current_epoch=epochs[0], max_epochs=epochs[1])
+    assert spent(trainer) == share  # type: ignore[arg-type]
 
 
 def test_a_resume_asks_the_same_prompts(tmp_path: Path) -> None:
