@@ -44,6 +44,12 @@ class Arm:
     oracle: bool = False
     """Whether their hidden answers are shown."""
 
+    @property
+    def needs_process_reward(self) -> bool:
+        """Whether the arm could not be run without a process reward: it ranks, or weighs votes."""
+        votes = self.mixin_at is not None and not self.oracle
+        return votes or "process" in str((self.selectors, self.rule))
+
 
 def rule(name: str, **settings: Any) -> Settings:
     """A temperature rule."""

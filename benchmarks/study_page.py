@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow.parquet as pq
 from scipy.stats import bootstrap
 
-from benchmarks.study_arms import ORDERINGS, TABLES, Row, Table
+from benchmarks.study_arms import ARMS, ORDERINGS, TABLES, Row, Table
 from mstar.demo.scenes import gold
 from mstar.demo.summary import false_positive_rate, read_rollouts
 from mstar.files import read_json
@@ -57,7 +57,8 @@ def read_results(folder: Path, seeds: Sequence[int], arms: Sequence[str]) -> dic
 def read_arm(run: Path, name: str) -> Measured:
     """One arm of one seed."""
     evaluation = read_json(run / f"test-{name}" / "evaluation.json")
-    stages = [name] if name in ("warmup", "control", "sft") else ["labels", "prm", name]
+    ranked = any(arm.name == name and arm.needs_process_reward for arm in ARMS)
+    stages = ["labels", "prm", name] if ranked else [name]
     kept = [read_rollouts(stage) for stage in sorted((run / name / "rollouts").glob("iteration-*"))]
     return Measured(
         {split: evaluation[split]["accuracy"] for split in SPLITS},
@@ -139,8 +140,8 @@ def facts(folder: Path, results: Results, seeds: Sequence[int]) -> str:
     lines = [
         f"Seeds {', '.join(map(str, seeds))}; test scenes a seed: {', '.join(map(str, sorted(sizes))) or 'none yet'}. "
         "Greedy accuracy in per cent, the best validation checkpoint of each arm. Differences are paired by seed, with "
-        "95 % bootstrap intervals over seeds. CPU is the arm's CPU time, step labels and process reward included, as a "
-        "share of the control's: above 1, an arm had more than its equal-compute control. The last two columns are the "
+        "95 % bootstrap intervals over seeds. CPU is the arm's CPU time, with step labels and process reward if it needs "
+        "them, as a share of the control's: above 1, an arm had more than its equal-compute control. The last two columns are the "
         "paper's (MiniCPM-V-2.5): another model, other data, no intervals.",
     ]
     runs = [folder / f"seed{seed}" for seed in seeds if seed in results.get("warmup", {})]

@@ -60,6 +60,12 @@ def test_arms_differ_in_their_factor_alone() -> None:
     assert weighing == ["ProcessReward", "VotedOutcome"]
 
 
+def test_only_what_ranks_or_votes_pays_for_the_process_reward() -> None:
+    needs = {arm.name for arm in ARMS if arm.needs_process_reward}
+    without = {"iterative-rft", "rest-em", "random-2", "oracle-0", *(f"continuous-{n}" for n in (100, 50, 25, 12, 6))}
+    assert {arm.name for arm in ARMS} - needs == without
+
+
 def test_tables_and_orderings_name_arms_that_are_run_with_a_control() -> None:
     for table in TABLES:
         assert {row.arm for row in table.rows} <= set(NAMES) and table.base in NAMES
