@@ -140,9 +140,9 @@ def facts(folder: Path, results: Results, seeds: Sequence[int]) -> str:
     lines = [
         f"Seeds {', '.join(map(str, seeds))}; test scenes a seed: {', '.join(map(str, sorted(sizes))) or 'none yet'}. "
         "Greedy accuracy in per cent, the best validation checkpoint of each arm. Differences are paired by seed, with "
-        "95 % bootstrap intervals over seeds. CPU is the arm's CPU time, with step labels and process reward if it needs "
-        "them, as a share of the control's: above 1, an arm had more than its equal-compute control. The last two columns are the "
-        "paper's (MiniCPM-V-2.5): another model, other data, no intervals.",
+        "95 % bootstrap intervals over seeds. CPU is the arm's CPU time, with step labels and process reward if it "
+        "needs them, as a share of the control's: above 1, an arm had more than its equal-compute control. The last "
+        "two columns are the paper's (MiniCPM-V-2.5): another model, other data, no intervals.",
     ]
     runs = [folder / f"seed{seed}" for seed in seeds if seed in results.get("warmup", {})]
     if runs:
