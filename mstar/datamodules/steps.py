@@ -145,7 +145,13 @@ def collate(
     rows: Sequence[tuple[StepLabels, int]],
 ) -> list[Inputs]:
     """A batch: parts with ``step_labels`` ``(R, S)``, -1 for none, and ``num_steps`` in all."""
-    return label(module, [prompts[index] for _, index in rows], token_budget, share, rows)
+    return label(module, opened(prompts, rows), token_budget, share, rows)
+
+
+def opened(prompts: PromptSource, rows: Sequence[tuple[StepLabels, int]]) -> list[Prompt]:
+    """The prompt of each response; one that several share is opened once."""
+    found = {index: prompts[index] for index in {index for _, index in rows}}
+    return [found[index] for _, index in rows]
 
 
 def collate_labelled(
@@ -156,7 +162,7 @@ def collate_labelled(
     rows: Sequence[tuple[StepLabels, int]],
 ) -> Labelled:
     """A batch with the prompt and kind of each response."""
-    asked = [prompts[index] for _, index in rows]
+    asked = opened(prompts, rows)
     parts = label(module, asked, token_budget, share, rows)
     return Labelled(parts, tuple(prompt.id for prompt in asked), tuple(prompt.kind for prompt in asked))
 
