@@ -136,3 +136,30 @@ def summarize(groups: Sequence[Group], ks: Sequence[int], by: str | None = None)
         "truncated": fmean(r.finish == "length" for r in rollouts),
         "no_answer": fmean(r.answer is None for r in rollouts),
     }
+
+
+def answering(
+    greedy: Sequence[Group], sampled: Sequence[Group], ks: Sequence[int], by: str | None = None
+) -> dict[str, float]:
+    """Accuracy and form of greedy responses and, if any were sampled, all that `summarize` says of those.
+
+    ``pass@k-greedy`` is pass@k minus greedy accuracy: what there is left to learn from sampling (paper, section 8.1).
+
+    Args:
+        greedy: One response a prompt.
+        sampled: Several responses to the same prompts; may be empty.
+        ks: The k of pass@k and reward-pass@k.
+        by: Reward that ranks; ``None`` leaves out what it ranks.
+    """
+    responses = [group.rollouts[0] for group in greedy]
+    measures = {
+        "accuracy": greedy_accuracy(greedy),
+        "greedy_length": fmean(len(r.tokens) for r in responses),
+        "greedy_truncated": fmean(r.finish == "length" for r in responses),
+        "greedy_no_answer": fmean(r.answer is None for r in responses),
+    }
+    if sampled:
+        found = summarize(sampled, ks, by)
+        gaps = {f"{k}-greedy": v - measures["accuracy"] for k, v in found.items() if k.startswith("pass@")}
+        measures |= found | gaps
+    return measures

@@ -83,6 +83,18 @@ def test_a_response_is_scored_among_its_siblings_as_alone(name: str, head: type[
     assert len({round(step, 4) for steps in together for step in steps}) > 10
 
 
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_llm_only_trains_the_language_model_and_the_head(name: str) -> None:
+    made = ProcessRewardModule(Built(name), ScalarHead(), llm_only=True)
+    made.configure_model()
+    trained = {name for name, parameter in made.named_parameters() if parameter.requires_grad}
+    assert any(name.startswith("head.") for name in trained)
+    layers = {name for name, _ in made.named_parameters() if ".layers." in name and "vision" not in name}
+    layers -= {name for name in layers if "visual" in name}
+    assert layers and layers <= trained
+    assert not any(part in name for name in trained for part in ("vision", "visual", "connector", "projector"))
+
+
 def test_a_folder_without_a_process_reward_model_says_what_to_train(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="Train one first: mstar fit"):
         ProcessRewardModule.from_pretrained(tmp_path)

@@ -8,6 +8,7 @@ from mstar.benchmarks.inline_choices import InlineChoices
 from mstar.benchmarks.layout import Layout, Question
 from mstar.benchmarks.lettered_columns import LetteredColumns
 from mstar.benchmarks.listed_choices import ListedChoices
+from mstar.benchmarks.mathv360k import MathV360K
 from mstar.benchmarks.mathvista import MathVista
 from mstar.benchmarks.rows import Rows
 
@@ -20,6 +21,7 @@ __all__ = [
     "Layout",
     "LetteredColumns",
     "ListedChoices",
+    "MathV360K",
     "MathVista",
     "Question",
     "Rows",

@@ -10,18 +10,24 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from mstar.callbacks.responses import gathered, write_responses
 from mstar.datamodules.evolving import EvolvingDataModule
-from mstar.dynamics import by_kind, summarize, wilson_interval
+from mstar.dynamics import answering, by_kind, summarize, wilson_interval
 from mstar.evaluation import Evaluated
 from mstar.files import write_json
+from mstar.scaling import scaling
+from mstar.temperature import Choice
 from mstar.types import Group
 
 
 class ExplorationMonitor(Callback):
     """Logs the dynamics of the paper's section 8 for validation, test and rollouts.
 
-    ``<split>/pass@k`` (unbiased), ``<split>/reward_pass@k``, votes, answers a prompt, length, truncation;
-    ``rollout/…`` the same of the iteration's own rollouts, with the share of prompts and responses kept. ``mstar test``
-    also writes ``<run>/evaluation.json`` and every response.
+    Every validation, by split and again by split and kind of prompt (``val/FQA/…``): ``accuracy``, ``greedy_length``
+    (tokens), ``greedy_truncated`` and ``greedy_no_answer`` of greedy responses. If several a prompt are sampled
+    (``data.evaluation.sampling``), also ``pass@k`` (unbiased), ``pass@k-greedy`` (what is left to learn from sampling),
+    ``reward_pass@k``, votes, answers a prompt, length and the same rates of those. ``rollout/…`` are those of the
+    iteration's own rollouts, with the share of prompts and responses kept; ``temperature/…`` are the temperature in
+    force and the score of every candidate (``temperature/score@0.7``). ``mstar test`` also writes
+    ``<run>/evaluation.json``, with accuracy by responses a prompt (`scaling`), and every response.
 
     Args:
         ks: The k of pass@k and reward-pass@k; those above the number of responses are left out.
@@ -39,7 +45,11 @@ class ExplorationMonitor(Callback):
         if batch_idx == 0 and isinstance(data, EvolvingDataModule):
             metrics = rollout_metrics(data.groups, self.ks, self.by)
             metrics |= cost_metrics(data.stage(trainer.current_epoch).manifest)
-            pl_module.log_dict({f"rollout/{name}": value for name, value in metrics.items()}, rank_zero_only=True)
+            named = {f"rollout/{name}": value for name, value in metrics.items()}
+            if choice := data.choice(trainer.current_epoch):
+                named |= curve_metrics(choice)
+            # On the epoch, written at its end: of steps only every log_every_n_steps-th reaches the logger.
+            pl_module.log_dict(named, on_step=False, on_epoch=True, batch_size=1, rank_zero_only=True)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget the last measurement."""
@@ -65,8 +75,8 @@ class ExplorationMonitor(Callback):
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log the dynamics of every split over all ranks' prompts."""
         for split, batches in self.seen.items():
-            _, sampled = gathered(batches)
-            metrics = summarize(sampled, self.ks, self.by) if sampled else {}
+            metrics = validation_metrics(*gathered(batches), self.ks, self.by)
+            metrics.pop("accuracy")  # the policy logs it, with or without a monitor
             pl_module.log_dict({f"{split}/{name}": value for name, value in metrics.items()}, rank_zero_only=True)
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -81,22 +91,30 @@ class ExplorationMonitor(Callback):
             write_json(folder / "evaluation.json", result)
 
 
+def validation_metrics(
+    greedy: Sequence[Group], sampled: Sequence[Group], ks: Sequence[int], by: str | None
+) -> dict[str, float]:
+    """All measures of a split, and under ``<kind>/…`` those of each kind of prompt."""
+    samples = by_kind(sampled)
+    metrics = answering(greedy, sampled, ks, by)
+    for kind, groups in by_kind(greedy).items():
+        found = answering(groups, samples.get(kind, []), ks, by)
+        metrics |= {f"{kind or 'other'}/{name}": value for name, value in found.items()}
+    return metrics
+
+
 def evaluation(greedy: Sequence[Group], sampled: Sequence[Group], ks: Sequence[int], by: str | None) -> dict[str, Any]:
     """Greedy accuracy with its 95 % Wilson interval, the sampled dynamics, and both by kind of prompt."""
     whole = _measures(greedy, sampled, ks, by)
     samples = by_kind(sampled)
     kinds = {kind: _measures(groups, samples.get(kind, []), ks, by) for kind, groups in by_kind(greedy).items()}
-    return {**whole, "kinds": kinds}
+    return {**whole, "scaling": scaling(sampled, ks, by) if sampled else {}, "kinds": kinds}
 
 
 def _measures(greedy: Sequence[Group], sampled: Sequence[Group], ks: Sequence[int], by: str | None) -> dict[str, Any]:
     correct = sum(group.rollouts[0].correct for group in greedy)
-    return {
-        "num_prompts": len(greedy),
-        "accuracy": correct / len(greedy),
-        "ci95": list(wilson_interval(correct, len(greedy))),
-        **(summarize(sampled, ks, by) if sampled else {}),
-    }
+    interval = list(wilson_interval(correct, len(greedy)))
+    return {"num_prompts": len(greedy), "ci95": interval, **answering(greedy, sampled, ks, by)}
 
 
 def rollout_metrics(groups: Sequence[Group], ks: Sequence[int], by: str | None) -> dict[str, float]:
@@ -109,6 +127,12 @@ def rollout_metrics(groups: Sequence[Group], ks: Sequence[int], by: str | None) 
         "prompts_kept": sum(any(r.kept for r in group) for group in groups) / len(groups),
         "kept": float(sum(r.kept is True for r in rollouts)),
     }
+
+
+def curve_metrics(choice: Choice) -> dict[str, float]:
+    """The temperature in force, and the whole curve that it was chosen from."""
+    curve = {f"temperature/score@{t:g}": score for t, score in choice.scores.items()}
+    return {"temperature/chosen": choice.temperature, **curve}
 
 
 def cost_metrics(manifest: Mapping[str, Any]) -> dict[str, float]:

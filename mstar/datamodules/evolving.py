@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
+from lightning.pytorch import Trainer
 from torchdata.stateful_dataloader import StatefulDataLoader
 
 from mstar.datamodules.order import passes, together
@@ -24,6 +26,7 @@ from mstar.rollout.native import NativeEngine
 from mstar.rollout.store import Stage, join, require_same
 from mstar.seeds import stable_seed
 from mstar.selection import Selector
+from mstar.temperature import Choice
 from mstar.temperature.control import TemperatureControl
 from mstar.types import Group, PromptSource, Sampling
 
@@ -97,6 +100,10 @@ class EvolvingDataModule(PolicyDataModule):
         """Where the rollouts of an iteration are kept."""
         return Stage(self.run_folder / "rollouts" / f"iteration-{iteration:04d}")
 
+    def choice(self, iteration: int) -> Choice | None:
+        """What the temperature control chose for an iteration; ``None`` if there is none, or not yet."""
+        return self.temperature.chosen(iteration, self._searches) if self.temperature else None
+
     def evolve(self, iteration: int) -> list[Group]:
         """The iteration's groups, scored, each rollout kept or dropped with the reason.
 
@@ -111,7 +118,8 @@ class EvolvingDataModule(PolicyDataModule):
         else:
             with self.policy.inference() as policy:
                 sampling = self._sampling(iteration, policy)
-                groups = self._collector().collect(stage, policy, self.prompts.prompts(iteration), sampling, seed)
+                prompts = self.prompts.prompts(iteration, spent(self.trainer))
+                groups = self._collector().collect(stage, policy, prompts, sampling, seed)
         if not any(rollout.kept for group in groups for rollout in group):
             raise RuntimeError(nothing_kept(iteration, groups, stage.manifest["key"]["sampling"]))
         return groups
@@ -149,13 +157,18 @@ class EvolvingDataModule(PolicyDataModule):
             return self.sampling
         choice = self.temperature.at(
             iteration,
-            self.run_folder / "temperature",
+            self._searches,
             policy,
             Collector(self.engine, self.reward, ranks=self.ranks),
             self.sampling,
+            self.evaluation.validation,
             stable_seed(self.seed, "temperature"),
         )
         return replace(self.sampling, temperature=choice.temperature)
+
+    @property
+    def _searches(self) -> Path:
+        return self.run_folder / "temperature"
 
     def _collector(self) -> Collector:
         return Collector(self.engine, self.reward, self.refiners, self.selectors, self.ranks)
@@ -172,6 +185,13 @@ class EvolvingDataModule(PolicyDataModule):
                 if rollout.kept:
                     examples.append(Example(group.prompt, rollout.tokens, weight, rollout.logprobs))
         return examples
+
+
+def spent(trainer: Trainer | None) -> float:
+    """Share of the run that is over, in [0, 1]: of ``max_steps`` or ``max_epochs``, whichever is nearer its end."""
+    assert trainer is not None
+    budgets = ((trainer.global_step, trainer.max_steps), (trainer.current_epoch, trainer.max_epochs or -1))
+    return min(1.0, max((done / budget for done, budget in budgets if budget > 0), default=0.0))
 
 
 def nothing_kept(iteration: int, groups: Sequence[Group], sampling: Mapping[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from torchdata.stateful_dataloader import StatefulDataLoader
 from mstar.datamodules.order import dealt, passes, together
 from mstar.modules.packing import ragged
 from mstar.modules.policy import PolicyModule
-from mstar.modules.process_reward import NO_STEP, ProcessRewardModule
+from mstar.modules.process_reward import NO_STEP, Labelled, ProcessRewardModule
 from mstar.modules.renderer import Inputs
 from mstar.rewards.reward import RewardModel
 from mstar.rollout.engine import RolloutEngine
@@ -114,11 +114,11 @@ class StepDataModule(LightningDataModule):
         rows = range(len(self.training))
         units = together([row.prompt_id for row, _ in self.training]) if self._sharing else [[i] for i in rows]
         order = passes(len(units), self.trainer.current_epoch * len(units), len(units), self.seed)
-        return self._loader([self.training[i] for unit in order for i in units[unit]])
+        return self._loader([self.training[i] for unit in order for i in units[unit]], collate)
 
-    def val_dataloader(self) -> StatefulDataLoader[list[Inputs]]:
+    def val_dataloader(self) -> StatefulDataLoader[Labelled]:
         """Labelled responses of held-out prompts."""
-        return self._loader(self.validating)
+        return self._loader(self.validating, collate_labelled)
 
     def _validates(self, row: StepLabels) -> bool:
         return stable_seed(self.seed, "held out", row.prompt_id) / 2**63 < self.held_out
@@ -134,7 +134,7 @@ class StepDataModule(LightningDataModule):
     def _sharing(self) -> bool:
         return self._module.can_share if self.share_prompts is None else self.share_prompts
 
-    def _loader(self, rows: Sequence[tuple[StepLabels, int]]) -> StatefulDataLoader[list[Inputs]]:
+    def _loader(self, rows: Sequence[tuple[StepLabels, int]], collate: Callable[..., Any]) -> StatefulDataLoader[Any]:
         assert self.trainer is not None
         ranks = Ranks.of(self.trainer)
         return StatefulDataLoader(
@@ -152,8 +152,36 @@ def collate(
     rows: Sequence[tuple[StepLabels, int]],
 ) -> list[Inputs]:
     """A batch: parts with ``step_labels`` ``(R, S)``, -1 for none, and ``num_steps`` in all."""
-    opened: dict[int, Prompt] = {index: prompts[index] for index in {index for _, index in rows}}
-    asked = [opened[index] for _, index in rows]
+    return label(module, opened(prompts, rows), token_budget, share, rows)
+
+
+def opened(prompts: PromptSource, rows: Sequence[tuple[StepLabels, int]]) -> list[Prompt]:
+    """The prompt of each response; one that several share is opened once."""
+    found = {index: prompts[index] for index in {index for _, index in rows}}
+    return [found[index] for _, index in rows]
+
+
+def collate_labelled(
+    module: ProcessRewardModule,
+    prompts: PromptSource,
+    token_budget: int,
+    share: bool,
+    rows: Sequence[tuple[StepLabels, int]],
+) -> Labelled:
+    """A batch with the prompt and kind of each response."""
+    asked = opened(prompts, rows)
+    parts = label(module, asked, token_budget, share, rows)
+    return Labelled(parts, tuple(prompt.id for prompt in asked), tuple(prompt.kind for prompt in asked))
+
+
+def label(
+    module: ProcessRewardModule,
+    asked: Sequence[Prompt],
+    token_budget: int,
+    share: bool,
+    rows: Sequence[tuple[StepLabels, int]],
+) -> list[Inputs]:
+    """Parts of responses to ``asked`` with their labels."""
     total = torch.tensor(sum(len(row.labels) for row, _ in rows))
     return [
         {

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from mstar.init_policy.restore import restore_optimizers, restore_weights
+
 
 class InitPolicy(Callback, ABC):
     """Takes a run over from the warm-up policy π⁰ and prepares each iteration (paper, Table 1: columns M and O).
@@ -26,13 +28,23 @@ class InitPolicy(Callback, ABC):
         """Prepare weights and optimizer behind the iteration's rollout and before its first batch."""
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Take over from the warm-up, unless the run is itself being resumed."""
+        """Take over from the warm-up, unless the run is itself being resumed.
+
+        Raises:
+            ValueError: If the warm-up has a learning-rate schedule and this run has none, or the reverse.
+        """
         if self.warmup is None or trainer.ckpt_path is not None:
             return
         checkpoint = self.read()
-        trainer.strategy.load_model_state_dict(checkpoint)
-        trainer.strategy.load_optimizer_state_dict(checkpoint)
-        for schedule, state in zip(trainer.lr_scheduler_configs, checkpoint["lr_schedulers"], strict=True):
+        restore_weights(trainer, pl_module, checkpoint)
+        restore_optimizers(trainer, pl_module, checkpoint)
+        schedules, states = trainer.lr_scheduler_configs, checkpoint["lr_schedulers"]
+        if len(schedules) != len(states):
+            raise ValueError(
+                f"The warm-up ({self.warmup}) has {len(states)} learning-rate schedules, this run {len(schedules)}: "
+                f"give model.lr_scheduler what the warm-up was trained with, for it runs on."
+            )
+        for schedule, state in zip(schedules, states, strict=True):
             schedule.scheduler.load_state_dict(state)
         self._count_on(trainer, checkpoint)
 
@@ -42,17 +54,23 @@ class InitPolicy(Callback, ABC):
             self.begin_iteration(trainer, pl_module)
 
     def read(self) -> dict[str, Any]:
-        """The warm-up's checkpoint, without unpickling objects.
+        """The warm-up's checkpoint, without unpickling objects; tensors are read from disk when they are used.
 
         Raises:
             FileNotFoundError: If it is not there; the message says which stage makes it.
+            ValueError: If it was saved in parts.
         """
+        if self.warmup is not None and Path(self.warmup).is_dir():
+            raise ValueError(
+                f"{type(self).__name__}.warmup is {self.warmup!r}, a checkpoint in parts: save the warm-up's whole, "
+                f"with save_distributed_checkpoint: false (ModelParallelStrategy) or state_dict_type: full (FSDP)."
+            )
         if self.warmup is None or not Path(self.warmup).is_file():
             raise FileNotFoundError(
                 f"{type(self).__name__}.warmup is {self.warmup!r}, which is no file: run the warm-up stage first, or "
                 f"give the path of its checkpoints/best.ckpt."
             )
-        checkpoint: dict[str, Any] = torch.load(self.warmup, map_location="cpu", weights_only=True)
+        checkpoint: dict[str, Any] = torch.load(self.warmup, map_location="cpu", weights_only=True, mmap=True)
         return checkpoint
 
     def _count_on(self, trainer: Trainer, checkpoint: dict[str, Any]) -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
-from torchmetrics.classification import BinaryAUROC, BinaryCalibrationError
 from transformers import PreTrainedModel, ProcessorMixin
 
 from mstar.files import read_json, write_json
@@ -23,11 +22,20 @@ from mstar.modules.policy import adamw, freeze
 from mstar.modules.renderer import Inputs, Renderer
 from mstar.modules.step_heads import HEADS, ScalarHead, StepHead
 from mstar.modules.tree import shares
+from mstar.step_metrics import ScoredResponse, measure_by_kind
 from mstar.steps import step_ends
 from mstar.types import Prompt
 
 HEAD, SETTINGS = "process_head.safetensors", "process_reward.json"
 NO_STEP = -1.0
+
+
+class Labelled(NamedTuple):
+    """A batch that validates: its parts, and of each response, by its number, the prompt's id and kind."""
+
+    parts: list[Inputs]
+    prompts: tuple[str, ...]
+    kinds: tuple[str, ...]
 
 
 class ProcessRewardModule(PartsModule):
@@ -42,7 +50,10 @@ class ProcessRewardModule(PartsModule):
             leaves open); otherwise on the share of correct completions.
         optimizer: Given the trainable parameters, returns the optimizer.
         lr_scheduler: Given the optimizer, returns a schedule stepped after every optimizer step; ``None``: constant.
-        frozen: Beginnings of parameter names that are not trained, e.g. ``[model.vision_tower]`` (LLM-only).
+        frozen: Beginnings of parameter names that are not trained, e.g. ``[model.vision_tower]``.
+        llm_only: Train the language model and the head alone: neither the vision tower nor what joins the two. The
+            paper does not say what it trains; the name of its authors' checkpoint (``onlyllm``) suggests this.
+        threshold: Reward from which validation takes a step to be said right, in [0, 1].
     """
 
     def __init__(
@@ -55,6 +66,8 @@ class ProcessRewardModule(PartsModule):
         optimizer: OptimizerCallable = adamw,
         lr_scheduler: LRSchedulerCallable | None = None,
         frozen: Sequence[str] = (),
+        llm_only: bool = False,
+        threshold: float = 0.5,
     ) -> None:
         super().__init__()
         self.backbone = backbone
@@ -67,8 +80,9 @@ class ProcessRewardModule(PartsModule):
         self.model: PreTrainedModel | None = None
         self.processor: ProcessorMixin | None = None
         self.head = head or ScalarHead()
-        self.auc = BinaryAUROC()
-        self.calibration = BinaryCalibrationError(n_bins=10)
+        self.llm_only = llm_only
+        self.threshold = threshold
+        self.scored: list[ScoredResponse] = []
 
     def configure_model(self) -> None:
         """Load the backbone and fit the head to it."""
@@ -77,6 +91,8 @@ class ProcessRewardModule(PartsModule):
         self.model, self.processor = self.backbone.load()
         self.model.train()  # from_pretrained gives eval mode
         freeze(self.model, self.frozen)
+        if self.llm_only:
+            freeze_outside_decoder(self.model)
         self.head.build(self.model)
 
     @property
@@ -136,29 +152,41 @@ class ProcessRewardModule(PartsModule):
 
     def part_loss(self, part: Inputs) -> Share:
         """Binary cross-entropy averaged over the batch's steps."""
-        loss, _, _ = self._step(part)
-        return loss, {}
+        return self._loss(part, self(part)), {}
 
-    def validation_step(self, batch: Sequence[Inputs], batch_idx: int) -> None:
-        """Log loss, and AUC, calibration error and accuracy at 0.5 against the labels rounded."""
-        losses, logits, targets = zip(*(self._step(part) for part in batch), strict=True)
-        labels = torch.cat(targets)
-        truth, chance = (labels >= 0.5).int(), torch.sigmoid(torch.cat(logits))
-        self.auc.update(chance, truth)
-        self.calibration.update(chance, truth)
-        settings: dict[str, Any] = {"on_epoch": True, "batch_size": len(labels), "sync_dist": True}
-        self.log("val/loss", torch.stack(losses).sum(), prog_bar=True, **settings)
-        self.log("val/accuracy", ((chance >= 0.5).int() == truth).float().mean(), **settings)
-        self.log("val/auc", self.auc, on_epoch=True, prog_bar=True)
-        self.log("val/calibration_error", self.calibration, on_epoch=True)
+    def on_validation_epoch_start(self) -> None:
+        """Forget the last measurement."""
+        self.scored = []
 
-    def _step(self, part: Inputs) -> tuple[Tensor, Tensor, Tensor]:
+    def validation_step(self, batch: Labelled, batch_idx: int) -> None:
+        """Log the loss, and keep what is measured over all responses."""
+        losses = []
+        for part in batch.parts:
+            logits = self(part)
+            losses.append(self._loss(part, logits))
+            for number, row, labels in zip(part["index"].tolist(), logits, part["step_labels"], strict=True):
+                self.scored.append(self._scored(batch, number, torch.sigmoid(row.float()), labels))
+        size = int(batch.parts[0]["num_steps"])
+        self.log("val/loss", torch.stack(losses).sum(), prog_bar=True, on_epoch=True, batch_size=size, sync_dist=True)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log AUC, calibration error and accuracy at the threshold, in all, within prompts, and by kind of prompt."""
+        measures = measure_by_kind(everyones(self.scored), self.threshold)
+        self.log_dict({f"val/{name}": value for name, value in measures.items()}, sync_dist=True)
+
+    def _scored(self, batch: Labelled, number: int, chances: Tensor, labels: Tensor) -> ScoredResponse:
+        real = labels != NO_STEP
+        right = labels[real] > 0 if self.hard_labels else labels[real] >= 0.5
+        return ScoredResponse(
+            batch.prompts[number], batch.kinds[number], tuple(chances[real].tolist()), tuple(right.tolist())
+        )
+
+    def _loss(self, part: Inputs, logits: Tensor) -> Tensor:
         real = part["step_labels"] != NO_STEP
         labels = part["step_labels"][real]
         labels = (labels > 0).float() if self.hard_labels else labels
-        logits = self(part)[real]
-        loss = binary_cross_entropy_with_logits(logits, labels, reduction="sum") / part["num_steps"].clamp(min=1)
-        return loss, logits, labels
+        loss = binary_cross_entropy_with_logits(logits[real], labels, reduction="sum")
+        return loss / part["num_steps"].clamp(min=1)
 
     def configure_optimizers(self) -> Any:
         """Build the optimizer over trainable parameters, and the schedule, stepped after every optimizer step."""
@@ -206,3 +234,20 @@ class ProcessRewardModule(PartsModule):
         module.configure_model()
         module.head.load_state_dict(load_file(folder / HEAD))
         return module.eval()
+
+
+def freeze_outside_decoder(model: PreTrainedModel) -> None:
+    """Stop training all but the language model's own layers; weights it shares with the output layer are its own."""
+    inside = {id(parameter) for parameter in model.get_decoder().parameters()}
+    for parameter in model.parameters():
+        if id(parameter) not in inside:
+            parameter.requires_grad_(False)
+
+
+def everyones(scored: list[ScoredResponse]) -> list[ScoredResponse]:
+    """What all ranks have scored, ordered by prompt."""
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return scored
+    parts: list[Any] = [None] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(parts, scored)
+    return sorted((response for part in parts for response in part), key=lambda response: response.prompt_id)

@@ -26,7 +26,7 @@ class OrderedWalk(PromptPool):
         super().__init__(source)
         self.interval = length_of(interval, len(source))
 
-    def prompts(self, iteration: int) -> list[Prompt]:
+    def prompts(self, iteration: int, progress: float = 0.0) -> list[Prompt]:
         """The iteration's interval."""
         begin = start_of(iteration, self.interval, len(self.source))
         return [self.source[i] for i in range(begin, min(begin + self.interval, len(self.source)))]

@@ -22,8 +22,13 @@ class PromptPool(ABC):
         self.source = source
 
     @abstractmethod
-    def prompts(self, iteration: int) -> list[Prompt]:
-        """The prompts of an iteration; asked twice in the same state it gives the same answer."""
+    def prompts(self, iteration: int, progress: float = 0.0) -> list[Prompt]:
+        """The prompts of an iteration; asked twice in the same state it gives the same answer.
+
+        Args:
+            iteration: From 0.
+            progress: Share of the run that is over as the iteration begins, in [0, 1], for what changes on the way.
+        """
 
     @abstractmethod
     def update(self, groups: Sequence[Group]) -> None:

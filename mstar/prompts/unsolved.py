@@ -26,7 +26,7 @@ class Unsolved(PromptPool):
         self.interval = length_of(interval, len(source))
         self.solved: set[str] = set()
 
-    def prompts(self, iteration: int) -> list[Prompt]:
+    def prompts(self, iteration: int, progress: float = 0.0) -> list[Prompt]:
         """The next unsolved prompts; fewer than the interval if fewer are left.
 
         Raises:

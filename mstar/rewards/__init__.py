@@ -5,5 +5,15 @@ from mstar.rewards.gate import Gate
 from mstar.rewards.outcome import OutcomeReward
 from mstar.rewards.process import ProcessReward
 from mstar.rewards.reward import RewardModel
+from mstar.rewards.voted import VotedOutcome
 
-__all__ = ["Gate", "OutcomeReward", "ProcessReward", "Product", "RewardModel", "RouteByKind", "WeightedSum"]
+__all__ = [
+    "Gate",
+    "OutcomeReward",
+    "ProcessReward",
+    "Product",
+    "RewardModel",
+    "RouteByKind",
+    "VotedOutcome",
+    "WeightedSum",
+]

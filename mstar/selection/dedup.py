@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Hashable, Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 from mstar.selection.selector import candidates, drop
 from mstar.steps import step_ends
@@ -19,17 +20,23 @@ class Dedup:
 
     Args:
         by: ``text`` compares whole responses, case and spaces apart; ``steps`` the set of their reasoning steps,
-            whatever their order (RFT, 2308.01825, compares sets of equations, which only suits arithmetic).
+            whatever their order and their marks (RFT, 2308.01825, compares sets of equations, which only suits
+            arithmetic).
+        separator: What separates steps.
     """
 
-    def __init__(self, by: By = "text") -> None:
-        if by not in KEYS:
-            raise ValueError(f"Dedup.by is {by!r}; give one of {', '.join(KEYS)}.")
+    def __init__(self, by: By = "text", separator: str = "\n\n") -> None:
+        if by not in get_args(By):
+            raise ValueError(f"Dedup.by is {by!r}; give one of {', '.join(get_args(By))}.")
         self.by = by
+        self.separator = separator
 
     def select(self, groups: Sequence[Group], seed: int) -> list[Group]:
         """Drop repeated responses."""
-        return [drop(group, _repeats(group, KEYS[self.by])) for group in groups]
+        return [drop(group, _repeats(group, self._key)) for group in groups]
+
+    def _key(self, text: str) -> Hashable:
+        return text_key(text) if self.by == "text" else steps_key(text, self.separator)
 
 
 def text_key(text: str) -> str:
@@ -41,17 +48,18 @@ def text_key(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
-def steps_key(text: str) -> frozenset[str]:
-    """The steps of a response, the answer's block included.
+def steps_key(text: str, separator: str = "\n\n") -> frozenset[str]:
+    """The steps of a response, the answer's block included, without the marks at their ends: bullets, numbers, stops.
 
-    >>> steps_key("Read.\\n\\nAdd.") == steps_key("Add.\\n\\n\\nread.")
+    >>> steps_key("1. Read.\\n\\n- Add.") == steps_key("Add\\n\\n\\nread")
     True
     """
-    ends = step_ends(text)
-    return frozenset(text_key(text[start:end]) for start, end in zip([0, *ends], ends, strict=False))
+    ends = step_ends(text, separator)
+    steps = (text_key(text[start:end]) for start, end in zip([0, *ends], ends, strict=False))
+    return frozenset(MARKS.sub("", step) for step in steps)
 
 
-KEYS: dict[By, Callable[[str], Hashable]] = {"text": text_key, "steps": steps_key}
+MARKS = re.compile(r"^(?:(?:\d+[.)]|[-*•])\s+)+|\s*[.:;,]+$")
 
 
 def _repeats(group: Group, key: Callable[[str], Hashable]) -> dict[int, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from mstar.types import Group
@@ -17,6 +17,8 @@ class Choice:
     scores: dict[float, float]
     """The whole curve: score by candidate temperature."""
     reason: str
+    num_prompts: dict[float, int] = field(default_factory=dict)
+    """Prompts each candidate was measured on, filled by the search: fewer where one was given up early."""
 
 
 class TemperatureRule(Protocol):

@@ -14,6 +14,7 @@ from mstar.benchmarks import (
     InlineChoices,
     LetteredColumns,
     ListedChoices,
+    MathV360K,
     MathVista,
     Rows,
 )
@@ -193,3 +194,11 @@ def test_choices_are_read_whatever_stands_round_their_letters(text: str, choices
 def test_choices_that_cannot_be_read_are_refused(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         split_question(text)
+
+
+def test_the_parts_of_mathv360k_share_no_question(tmp_path: Path) -> None:
+    published.mathv360k(tmp_path)
+    parts = [MathV360K(which, str(tmp_path), 2, 1) for which in ("labelled", "unlabelled", "test", "validation")]
+    assert [len(part) for part in parts] == [4, 1, 2, 1]
+    assert sorted(name for part in parts for name in part.ids()) == [str(number) for number in range(8)]
+    assert all(part[0].images and part[0].answer for part in parts)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from jsonargparse import ArgumentParser
 
-from mstar.prompts import ListedPrompts, OrderedWalk, PromptPool, Subset, Unsolved
+from mstar.prompts import Answered, Joined, ListedPrompts, MixIn, OrderedWalk, PromptPool, Subset, Unlabelled, Unsolved
 from mstar.prompts.ordered_walk import length_of
 from mstar.types import Prompt
 from tests.groups import make_group
@@ -209,3 +209,69 @@ def test_a_subset_is_a_slice(start: int, stop: int | None, names: str) -> None:
 def test_an_empty_subset_is_refused() -> None:
     with pytest.raises(ValueError, match="from 10 to None of 10 prompts is empty"):
         Subset(Letters(), 10)
+
+
+class Labelled(Letters):
+    """Letters with their answers."""
+
+    def __getitem__(self, index: int, /) -> Prompt:
+        prompt = super().__getitem__(index)
+        return replace(prompt, answer=prompt.id.upper(), cot="because")
+
+
+def mixed(mixin_at: float = 0.5, ratio: float = 0.5, oracle: bool = False) -> MixIn:
+    return MixIn(Subset(Labelled(), 0, 6), Subset(Labelled(), 6), 4, mixin_at, ratio, oracle)
+
+
+def asked(pool: PromptPool, iteration: int, progress: float) -> str:
+    return "".join(prompt.id for prompt in pool.prompts(iteration, progress))
+
+
+def test_unlabelled_prompts_join_when_their_time_has_come() -> None:
+    assert [asked(mixed(), 0, progress) for progress in (0.0, 0.49, 0.5, 1.0)] == ["abcd", "abcd", "abcdgh", "abcdgh"]
+    assert [asked(mixed(0.0), iteration, 0.0) for iteration in range(4)] == ["abcdgh", "efij", "abcdgh", "efij"]
+    assert asked(mixed(0.0, ratio=9.0), 0, 0.0) == "abcdghij"
+
+
+@pytest.mark.parametrize("oracle", [False, True])
+def test_only_the_oracle_sees_hidden_answers(oracle: bool) -> None:
+    pool = mixed(0.0, oracle=oracle)
+    answers = {prompt.id: prompt.answer for prompt in pool.prompts(0)}
+    assert [answers[name] for name in "ad"] == ["A", "D"]
+    assert [answers[name] for name in "gh"] == (["G", "H"] if oracle else [None, None])
+    assert [prompt.answer for prompt in pool.find(["a", "g"])] == ["A", "G" if oracle else None]
+
+
+@pytest.mark.parametrize(("settings", "message"), [({"mixin_at": 1.5}, "mixin_at is 1"), ({"ratio": 0}, "ratio is 0")])
+def test_a_mixture_that_makes_no_sense_is_refused(settings: dict[str, float], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        MixIn(Letters(), Letters(), **settings)  # type: ignore[arg-type]
+
+
+def test_a_prompt_cannot_be_labelled_and_not() -> None:
+    with pytest.raises(ValueError, match="the same id 'a'"):
+        MixIn(Letters(), Letters(), 4).find(["a"])
+
+
+def test_an_unlabelled_prompt_keeps_nothing_that_tells() -> None:
+    source = Unlabelled(Labelled())
+    assert (source[0].answer, source[0].cot, len(source), list(source.ids())) == (None, None, 10, list("abcdefghij"))
+
+
+def test_joined_sources_follow_each_other() -> None:
+    joined = Joined([Subset(Letters(), 7), Subset(Letters(), 0, 2)])
+    assert [joined[i].id for i in range(len(joined))] == list(joined.ids()) == list("hijab")
+    for index in (5, -1):
+        with pytest.raises(IndexError):
+            joined[index]
+    with pytest.raises(ValueError, match="give one or more"):
+        Joined([])
+
+
+def test_answers_are_imitated_as_they_are_written() -> None:
+    source = Answered(Labelled(), "So: {answer}")
+    assert (source[1].cot, source[1].answer, len(source), source.ids()[1]) == ("So: B", "B", 10, "b")
+    with pytest.raises(ValueError, match="no reference answer"):
+        Answered(Letters())[0]
+    with pytest.raises(ValueError, match=r"must say \{answer\}"):
+        Answered(Labelled(), "answer")

@@ -1,15 +1,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from math import nan
 
 import pytest
 
 from mstar.selection import (
     AboveThreshold,
+    BalancedThreshold,
+    Cap,
     Dedup,
     KeepAll,
     KeepCorrect,
+    KeepOrigin,
     RandomK,
     Selector,
     TargetSize,
@@ -28,6 +32,10 @@ EVERY: list[Selector] = [
     TopByReward(2, "process"),
     RandomK(2),
     AboveThreshold(0.4, "process"),
+    BalancedThreshold("process"),
+    Cap(2),
+    KeepOrigin("policy"),
+    KeepOrigin("rationalize"),
     Dedup(),
     Dedup("steps"),
     TargetSize(4),
@@ -122,6 +130,38 @@ def test_dedup_keeps_the_first_of_equals(by: str, texts: list[str], kept: list[i
     assert left(group) == kept
 
 
+def test_dedup_by_steps_leaves_marks_and_order_out() -> None:
+    texts = ["1. Add.\n- Read:", "read\nadd", "2.5 + 1\nread", "5 + 1\nread"]
+    (group,) = select(Dedup("steps", separator="\n"), make_group(marks="++++", texts=texts))
+    assert left(group) == [0, 2, 3]
+
+
+def test_a_dedup_by_what_is_not_there_is_refused() -> None:
+    with pytest.raises(ValueError, match="one of text, steps"):
+        Dedup("meaning")  # type: ignore[arg-type]
+
+
+def test_repeated_responses_stay_unless_dedup_is_asked_for() -> None:
+    same = make_group(marks="+++-", texts=["a", "a", "a", "b"], rewards=(0.9, 0.9, 0.9, 0.1))
+    for selectors in ([KeepCorrect()], [KeepCorrect(), TopByReward(3, "process")], [KeepCorrect(), Cap(3)]):
+        (group,) = select_all(selectors, [same], 0)
+        assert [r.index for r in group if r.kept] == [0, 1, 2]
+    (group,) = select_all([KeepCorrect(), Dedup()], [same], 0)
+    assert [r.index for r in group if r.kept] == [0]
+
+
+def test_a_cap_keeps_the_first_that_are_left() -> None:
+    (group,) = select_all([KeepCorrect(), Cap(2)], [make_group(marks="-++-+")], 0)
+    assert reasons(group) == ["wrong answer", "kept", "kept", "wrong answer", "beyond the cap of 2"]
+
+
+def test_keep_origin_drops_what_did_not_see_the_answer() -> None:
+    group = make_group(marks="+-")
+    hinted = replace(group, rollouts=(group.rollouts[0], replace(group.rollouts[1], origin="rationalize")))
+    (kept,) = select(KeepOrigin(), hinted)
+    assert left(kept) == [1] and reasons(kept) == ["made by policy", ""]
+
+
 def test_dedup_names_the_response_it_repeats() -> None:
     (group,) = select(Dedup(), make_group(marks="+++", texts=["a", "b", "a"]))
     assert reasons(group) == ["", "", "same as response 0"]
@@ -199,7 +239,7 @@ def test_without_selectors_everything_is_kept() -> None:
     assert all(rollout.kept for group in select_all([], some_groups(), 0) for rollout in group)
 
 
-@pytest.mark.parametrize("make", [lambda: TopByReward(0), lambda: RandomK(0), lambda: TargetSize(0)])
+@pytest.mark.parametrize("make", [lambda: TopByReward(0), lambda: RandomK(0), lambda: TargetSize(0), lambda: Cap(0)])
 def test_keeping_none_is_refused(make: object) -> None:
     assert callable(make)
     with pytest.raises(ValueError, match="is 0; give 1 or more"):

@@ -1,0 +1,51 @@
+"""MathV360K in the parts that M-STaR trains, validates and tests on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from mstar.benchmarks.benchmark import Benchmark
+from mstar.benchmarks.conversation import Conversation
+from mstar.benchmarks.held_out import HeldOut, Which
+from mstar.benchmarks.rows import Rows
+from mstar.prompts.listed import ListedPrompts
+from mstar.types import Prompt
+
+FILE, IMAGES = "train_samples_all_tuning.json", "data_images"
+
+
+class MathV360K(ListedPrompts):
+    """A part of a local copy of Zhiqiang007/MathV360K, or of a file of your own in its form (`Conversation`).
+
+    Parts of one seed are disjoint; `HeldOut` says how they are drawn and what the paper leaves open.
+
+    Args:
+        which: ``labelled``, ``unlabelled`` (with its answers: ``MixIn`` hides them), ``test`` or ``validation``.
+        folder: Holds ``train_samples_all_tuning.json`` and ``data_images``.
+        num_test: Rows to test on.
+        num_validation: Rows to validate on.
+        seed: Of the division.
+    """
+
+    def __init__(
+        self,
+        which: Which,
+        folder: str = "data/MathV360K",
+        num_test: int = 750,
+        num_validation: int = 250,
+        seed: int = 0,
+    ) -> None:
+        rows = Rows(str(Path(folder) / FILE), image_root=str(Path(folder) / IMAGES))
+        part = HeldOut(which, num_test, num_validation, seed)
+        self.prompts = Benchmark(rows, Conversation(), part)
+
+    def __len__(self) -> int:
+        return len(self.prompts)
+
+    def __getitem__(self, index: int, /) -> Prompt:
+        return self.prompts[index]
+
+    def ids(self) -> Sequence[str]:
+        """The rows' numbers."""
+        return self.prompts.ids()
