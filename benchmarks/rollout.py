@@ -4,19 +4,21 @@
 
 Same model, prompts, sampling (n = 16, temperature 1) and lengths of responses, which are heavy-tailed as those of real
 policies are: lognormal, median 53, from 10 to 200 tokens. Medians of five rounds in turn, in one process on one thread;
-CPU time of the process. Printed too: how far decoding is from what the machine could do at best, how many rows were in
-use, peak memory, and with ``--rates`` the rate by number of responses and of prompts (``tiny``). Without arguments
-everything is measured, in more than an hour, most of it ``small`` by ``generate``. The last line is JSON.
+CPU time of the process. Once both in fp32 and, on a CPU that multiplies in bf16, each in the type it is fastest in.
+Printed too: how far decoding is from what the machine could do at best, how many rows were in use, peak memory, and
+with ``--rates`` the rate by number of responses and of prompts (``tiny``). Without arguments everything is measured, in
+more than an hour, most of it ``small`` by ``generate``. The last line is JSON.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import statistics
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Container, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -31,6 +33,7 @@ from benchmarks.roofline import Machine, Work, prompt_lengths
 from mstar.modules.policy import Policy, PolicyModule
 from mstar.rollout import NativeEngine
 from mstar.rollout.account import Account
+from mstar.rollout.native.packed import can_pack
 from mstar.types import Prompt, Request, Sampling
 
 RESPONSES = 16
@@ -104,29 +107,51 @@ def by_native(policy: Policy, asked: Sequence[Prompt], sizes: Sizes, engine: Nat
 
 
 def measure(name: str, machine: Machine) -> dict[str, Any]:
-    """Ratio of the rates on one model."""
+    """Ratios of the rates on one model: both in fp32, and both as fast as they can."""
     asked = prompts(name, NUM_PROMPTS[name])
     sizes = [lengths(RESPONSES, seed=i) for i in range(len(asked))]
     few, few_sizes = asked[: GENERATED[name]], sizes[: GENERATED[name]]
-    engine = NativeEngine()
-    with PolicyModule(Sized(name)).inference() as policy, endless(policy):
+    engines = {"native": NativeEngine()} | ({"native, bf16": NativeEngine(dtype="bfloat16")} if can_pack() else {})
+    with PolicyModule(Sized(name)).inference() as policy:
         print(f"--- {name}")
-        ways = {f"generate, {n} a call": partial(by_generate, policy, few, few_sizes, n) for n in BATCHES[name]}
-        trials = interleaved(ways, repeats=1)
-        best = min(trials, key=lambda way: trials[way][0])
-        native = partial(by_native, policy, asked, sizes, engine)
-        peaks = {"native": peak_memory(native), "generate": peak_memory(ways[best])}
-        engine.account = Account()
-        seconds = interleaved({"generate": ways[best], "native": native})
-        found = ratio(_a_response(seconds, few_sizes, sizes), "generate", "native")
-        result = {"ratio": found, "generate_best": best, **distance(policy, asked, sizes, engine, seconds, machine)}
-    print(f"peak memory: native {peaks['native']:.0f} MB with {len(asked)} prompts, {best} {peaks['generate']:.0f} MB")
+        policies = {"": policy} | ({", bf16": rounded(policy)} if can_pack() else {})
+        with ExitStack() as stack:
+            for each in policies.values():
+                stack.enter_context(endless(each))
+            generate = {
+                f"generate, {n} a call{dtype}": partial(by_generate, each, few, few_sizes, n)
+                for dtype, each in policies.items()
+                for n in BATCHES[name]
+            }
+            tried = interleaved(generate, repeats=1)
+            ranked = sorted(tried, key=lambda way: tried[way][0])
+            best = next(way for way in ranked if not way.endswith("bf16"))
+            native = {way: partial(by_native, policy, asked, sizes, engine) for way, engine in engines.items()}
+            peaks = {way: peak_memory(run) for way, run in {**native, best: generate[best]}.items()}
+            for engine in engines.values():
+                engine.account = Account()
+            seconds = interleaved({way: generate[way] for way in dict.fromkeys((best, ranked[0]))} | native)
+            each_response = _a_response(seconds, native, few_sizes, sizes)
+            result: dict[str, Any] = {"ratio": ratio(each_response, best, "native"), "generate_best": best}
+            if can_pack():
+                fastest = min(native, key=lambda way: statistics.median(seconds[way]))
+                result["best_dtype"] = ratio(each_response, ranked[0], fastest)
+                result["best_dtype_of"] = [ranked[0], fastest]
+            result |= distance(policy, asked, sizes, engines["native"], seconds["native"], machine)
+    print("peak memory: " + ", ".join(f"{way} {peak:.0f} MB" for way, peak in peaks.items()))
     return result
 
 
-def _a_response(seconds: dict[str, list[float]], few: Sizes, all_sizes: Sizes) -> dict[str, list[float]]:
+def rounded(policy: Policy) -> Policy:
+    """The policy in bf16."""
+    return Policy(copy.deepcopy(policy.model).to(torch.bfloat16), policy.renderer)  # type: ignore[arg-type]
+
+
+def _a_response(
+    seconds: dict[str, list[float]], native: Container[str], few: Sizes, all_sizes: Sizes
+) -> dict[str, list[float]]:
     """CPU seconds a response."""
-    counts = {"generate": sum(map(len, few)), "native": sum(map(len, all_sizes))}
+    counts = {way: sum(map(len, all_sizes if way in native else few)) for way in seconds}
     each = {way: [took / counts[way] for took in found] for way, found in seconds.items()}
     for way, found in each.items():
         print(f"{way}: {1 / statistics.median(found):.2f} responses a CPU-second")
@@ -138,17 +163,17 @@ def distance(
     asked: Sequence[Prompt],
     sizes: Sizes,
     engine: NativeEngine,
-    seconds: dict[str, list[float]],
+    seconds: list[float],
     machine: Machine,
 ) -> dict[str, float]:
     """Time of the decoding steps over the least time the machine could take; printed with where the time went."""
     account = engine.account
     total = sum(account.seconds.values())
     shares = {phase: round(took / total, 3) for phase, took in account.seconds.items()}
-    rounds = len(seconds["native"]) + 1
+    rounds = len(seconds) + 1
     work = Work.of(policy.model, prompt_lengths(policy.renderer.process(asked)), sizes, account.steps // rounds)
     least = work.seconds(machine)
-    decode = shares["decode"] * statistics.median(seconds["native"])
+    decode = shares["decode"] * statistics.median(seconds)
     print(f"share of time by phase: {shares}; rows in use {account.occupancy:.2f}")
     print(
         f"decoding {decode:.2f} s; at best {work.flops / machine.flops:.2f} s to compute and "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from typing import Literal
 
 import torch
 
@@ -16,6 +17,7 @@ from mstar.rollout.native.decoder import Decoder
 from mstar.rollout.native.grouped import Grouped
 from mstar.rollout.native.jobs import Job, Written
 from mstar.rollout.native.memory import Room, is_out_of_memory, room
+from mstar.rollout.native.packed import PackedLinears
 from mstar.types import Group, Request, Rollout, Sampling
 
 log = logging.getLogger(__name__)
@@ -42,10 +44,18 @@ class NativeEngine:
             shares prompts that are long enough for it to be faster.
         memory: Share of the memory that is free at the start which keys and values may take, in (0, 1]. Out of memory
             all the same, the engine goes on with half the rows; nothing finished is lost.
+        dtype: ``auto`` samples from the policy as it is. ``bfloat16`` rounds the inputs and weights of linear layers
+            to bf16, on CPUs that have instructions for it: faster from a few million weights on
+            (``benchmarks/rollout.py``), but responses and their log-probabilities are those of the rounded policy.
     """
 
     def __init__(
-        self, rows: int | None = None, logprobs: bool = False, share: bool | None = None, memory: float = 0.5
+        self,
+        rows: int | None = None,
+        logprobs: bool = False,
+        share: bool | None = None,
+        memory: float = 0.5,
+        dtype: Literal["auto", "bfloat16"] = "auto",
     ) -> None:
         if rows is not None and rows < 1:
             raise ValueError(f"engine.rows is {rows}; give 1 or more.")
@@ -55,6 +65,7 @@ class NativeEngine:
         self.logprobs = logprobs
         self.share = share
         self.memory = memory
+        self.dtype = dtype
         self.account = Account()
 
     def generate(self, policy: Policy, requests: Sequence[Request], sampling: Sampling, seed: int) -> Iterator[Group]:
@@ -63,10 +74,11 @@ class NativeEngine:
             return
         groups = Finished(policy, requests, sampling)
         fits = room(policy.model, groups.longest, self.memory, self.rows)
+        around = PackedLinears(policy.model).around if self.dtype == "bfloat16" else iter
         while True:
             decoder = self._decoder(policy, seed, fits)
             try:
-                for written in decoder.run(groups.missing()):
+                for written in around(decoder.run(groups.missing())):
                     if (group := groups.add(written)) is not None:
                         yield group
                 return
