@@ -33,6 +33,8 @@ class Prompt:
     """A worked response to imitate; only seed sets have one."""
     meta: Mapping[str, Any] = field(default_factory=dict)
     """The data set's own fields that verifiers read: ``answer_type``, ``choices``, ``precision``, ``unit``."""
+    unusable: str = ""
+    """Why it cannot be asked, in words; empty if it can. Whoever renders one that says so is told."""
 
 
 class PromptSource(Protocol):

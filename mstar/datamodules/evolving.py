@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 from torchdata.stateful_dataloader import StatefulDataLoader
@@ -20,8 +21,10 @@ from mstar.refine.refiner import Refiner
 from mstar.rewards.reward import RewardModel
 from mstar.rollout.collect import Collector
 from mstar.rollout.engine import RolloutEngine
+from mstar.rollout.fingerprint import prompt_digest
 from mstar.rollout.native import NativeEngine
-from mstar.rollout.store import Stage, join, require_same
+from mstar.rollout.retention import KeepAll, Retention
+from mstar.rollout.store import Stage, iteration_folder, join, require_same
 from mstar.seeds import stable_seed
 from mstar.selection import Selector
 from mstar.temperature.control import TemperatureControl
@@ -51,6 +54,10 @@ class EvolvingDataModule(PolicyDataModule):
         token_budget: Tokens a forward pass, padding included; a batch above it is trained on in parts.
         share_prompts: Shuffle prompts and not responses, so that a prompt's kept responses stay together and it is
             computed once for them; ``None``: where the model can. False shuffles responses.
+        max_drop_rate: Share of an iteration's prompts that may be dropped, each with its reason in the store, because
+            they cannot be read or do not fit into the model's context, in [0, 1]; more stops the run.
+        replay: Run folder whose finished iterations are trained on instead of sampling; ``None`` samples.
+        retention: Which rollouts of finished iterations stay on disk; ``None`` keeps all.
     """
 
     def __init__(
@@ -70,7 +77,12 @@ class EvolvingDataModule(PolicyDataModule):
         seed: int | None = None,
         token_budget: int = 4096,
         share_prompts: bool | None = None,
+        max_drop_rate: float = 0.01,
+        replay: str | None = None,
+        retention: Retention | None = None,
     ) -> None:
+        if not 0 <= max_drop_rate <= 1:
+            raise ValueError(f"data.max_drop_rate is {max_drop_rate}; give a share in [0, 1].")
         super().__init__(reward, evaluation, engine or NativeEngine(), batch_size, seed, token_budget, share_prompts)
         self.prompts = prompts
         self.sampling = sampling
@@ -80,6 +92,9 @@ class EvolvingDataModule(PolicyDataModule):
         self.seed_cot = seed_cot
         self.advantage = advantage
         self.num_passes = num_passes
+        self.max_drop_rate = max_drop_rate
+        self.replay = None if replay is None else Path(replay)
+        self.retention = retention or KeepAll()
         self.groups: list[Group] = []
 
     def train_dataloader(self) -> StatefulDataLoader[list[Inputs]]:
@@ -95,26 +110,49 @@ class EvolvingDataModule(PolicyDataModule):
 
     def stage(self, iteration: int) -> Stage:
         """Where the rollouts of an iteration are kept."""
-        return Stage(self.run_folder / "rollouts" / f"iteration-{iteration:04d}")
+        return Stage(iteration_folder(self.replay or self.run_folder, iteration))
 
     def evolve(self, iteration: int) -> list[Group]:
         """The iteration's groups, scored, each rollout kept or dropped with the reason.
 
         Raises:
-            RuntimeError: If nothing was kept, or the iteration was sampled with other settings.
+            RuntimeError: If nothing was kept, the iteration was sampled with other settings or from other prompts, or
+                it is to be replayed and is not there.
         """
         stage = self.stage(iteration)
         seed = stable_seed(self.seed, "rollout", iteration)
+        if self.replay is not None and not stage.sealed:
+            raise RuntimeError(nothing_to_replay(self.replay, iteration))
         if stage.sealed:
-            self._require_same(stage, seed)
-            groups = join(self.prompts.find(stage.manifest["prompts"]), stage.read())
+            if self.replay is None:
+                self._require_same(stage, seed)
+            groups = self._read(stage)
         else:
             with self.policy.inference() as policy:
                 sampling = self._sampling(iteration, policy)
                 groups = self._collector().collect(stage, policy, self.prompts.prompts(iteration), sampling, seed)
         if not any(rollout.kept for group in groups for rollout in group):
             raise RuntimeError(nothing_kept(iteration, groups, stage.manifest["key"]["sampling"]))
+        if self.replay is None and self.ranks.rank == 0:
+            self.retention.prune(self.run_folder, iteration)
         return groups
+
+    def _read(self, stage: Stage) -> list[Group]:
+        """A sealed iteration's groups, joined to the prompts they were sampled from.
+
+        Raises:
+            RuntimeError: If a prompt's question, answer or image has changed since.
+        """
+        manifest = stage.manifest
+        prompts = self.prompts.find(manifest["prompts"])
+        asked = prompt_digest(prompts)
+        if manifest.get("asked", asked) != asked:
+            raise RuntimeError(
+                f"{stage.folder} was sampled from prompts that have changed since: a question, an answer or an image "
+                f"of data.prompts.source is another one now. Restore the data, or start afresh with another "
+                f"--trainer.default_root_dir."
+            )
+        return join(prompts, stage.read())
 
     def _require_same(self, stage: Stage, seed: int) -> None:
         """Refuse a finished iteration that was sampled otherwise than is asked now.
@@ -158,7 +196,7 @@ class EvolvingDataModule(PolicyDataModule):
         return replace(self.sampling, temperature=choice.temperature)
 
     def _collector(self) -> Collector:
-        return Collector(self.engine, self.reward, self.refiners, self.selectors, self.ranks)
+        return Collector(self.engine, self.reward, self.refiners, self.selectors, self.ranks, self.max_drop_rate)
 
     def _examples(self, groups: Sequence[Group]) -> list[Example]:
         written = [] if self.seed_cot is None else [self.seed_cot[i] for i in range(len(self.seed_cot))]
@@ -172,6 +210,15 @@ class EvolvingDataModule(PolicyDataModule):
                 if rollout.kept:
                     examples.append(Example(group.prompt, rollout.tokens, weight, rollout.logprobs))
         return examples
+
+
+def nothing_to_replay(run: Path, iteration: int) -> str:
+    """Say that a run has no such iteration, and what it has."""
+    there = sum(Stage(folder).sealed for folder in (run / "rollouts").glob("iteration-*"))
+    return (
+        f"data.replay is {str(run)!r}, which has no finished iteration {iteration}; it has {there} of them. Set "
+        f"trainer.max_epochs to {there}, or give a run with more: mstar rollouts ls {run}"
+    )
 
 
 def nothing_kept(iteration: int, groups: Sequence[Group], sampling: Mapping[str, Any]) -> str:

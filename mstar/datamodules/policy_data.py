@@ -22,6 +22,7 @@ from mstar.modules.packing import pack, ragged
 from mstar.modules.policy import PolicyModule
 from mstar.modules.renderer import Inputs, Renderer
 from mstar.modules.tree import shares
+from mstar.rewards.check import scored
 from mstar.rewards.reward import RewardModel
 from mstar.rollout.engine import RolloutEngine
 from mstar.rollout.ranks import Ranks
@@ -176,7 +177,7 @@ class PolicyDataModule(LightningDataModule, ABC):
         with self.policy.inference() as policy:
             groups = self.engine.generate(policy, [Request(prompt) for prompt in prompts], sampling, seed)
             found = {group.prompt.id: group for group in groups}
-        return self.reward.score([found[prompt.id] for prompt in prompts])
+        return scored(self.reward, [found[prompt.id] for prompt in prompts])
 
 
 def known(example: Example) -> list[float]:

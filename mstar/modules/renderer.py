@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from PIL.Image import Image
 from torch import Tensor
 from transformers import PreTrainedModel, ProcessorMixin
 
@@ -32,11 +33,18 @@ class Renderer:
         self.tokenizer: Any = processor.tokenizer
         self.tokenizer.padding_side = "left"
         self.instruction = instruction
+        self._added: dict[tuple[int, int], int] = {}
         if self.tokenizer.pad_token_id is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
 
     def text(self, prompt: Prompt) -> str:
-        """Render a prompt as the text the processor expands: chat template, images first, generation prompt."""
+        """Render a prompt as the text the processor expands: chat template, images first, generation prompt.
+
+        Raises:
+            ValueError: If the prompt cannot be asked (``Prompt.unusable``).
+        """
+        if prompt.unusable:
+            raise ValueError(prompt.unusable)
         question = f"{prompt.question}\n{self.instruction}" if self.instruction else prompt.question
         content: list[dict[str, str]] = [{"type": "image"} for _ in prompt.images]
         messages = [{"role": "user", "content": [*content, {"type": "text", "text": question}]}]
@@ -53,6 +61,18 @@ class Renderer:
             return_tensors="pt",
         )
         return {k: v for k, v in batch.items() if isinstance(v, Tensor) and k != "labels"}
+
+    def num_tokens(self, prompt: Prompt) -> int:
+        """Tokens a prompt takes, images included; no pixel is looked at if an image of each size was counted before."""
+        return len(self.tokenizer(self.text(prompt))["input_ids"]) + sum(map(self.added_tokens, prompt.images))
+
+    def added_tokens(self, image: Image) -> int:
+        """Tokens by which the processor expands an image; those of equal size take the same."""
+        if image.size not in self._added:
+            bare = Prompt("", "", (image,))
+            expanded = int(self.process([bare])["attention_mask"].sum())
+            self._added[image.size] = expanded - len(self.tokenizer(self.text(bare))["input_ids"])
+        return self._added[image.size]
 
     def encode(self, prompts: Sequence[Prompt], prefixes: Sequence[Sequence[int]] | None = None) -> Inputs:
         """Encode prompts, left-padded, each with the beginning of a response if ``prefixes`` has one.

@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+from datasets.exceptions import DatasetGenerationError
 
-from mstar.prompts.images import listed, open_image
+from mstar.prompts.images import listed, open_image, readable
+from mstar.prompts.lines import explain
 from mstar.prompts.listed import ListedPrompts
+from mstar.prompts.unusable import UnusablePromptError
 from mstar.types import Prompt
 
 LOCAL = {".jsonl": "json", ".json": "json", ".parquet": "parquet"}
@@ -57,16 +60,25 @@ class DatasetPrompts(ListedPrompts):
         return len(self.rows)
 
     def __getitem__(self, index: int, /) -> Prompt:
-        row = self.rows[index]
-        ours = {name: row[column] for name, column in self.columns.items()}
-        if ours["question"] is None:
-            raise ValueError(f"{self.path}, row {index}: {self.columns['question']!r} is empty; fill it in.")
+        """The prompt of a row.
+
+        Raises:
+            UnusablePromptError: If its question is empty or an image cannot be shown; the message names file and row.
+        """
+        where = f"{self.path}, row {index}"
+        try:
+            with readable(where, "Its bytes are in the data set: fetch it again."):  # some images are decoded here
+                row = self.rows[index]
+            ours = {name: row[column] for name, column in self.columns.items()}
+            if ours["question"] is None or not str(ours["question"]).strip():
+                raise ValueError(f"{where}: {self.columns['question']!r} is empty; fill it in.")
+            images = tuple(open_image(value, self.root, where) for value in listed(ours.get("images")))
+        except ValueError as error:
+            raise UnusablePromptError(self._ids[index], str(error)) from error
         return Prompt(
             id=self._ids[index],
             question=str(ours["question"]),
-            images=tuple(
-                open_image(value, self.root, f"{self.path}, row {index}") for value in listed(ours.get("images"))
-            ),
+            images=images,
             answer=_text(ours.get("answer")),
             kind=_text(ours.get("kind")) or "",
             cot=_text(ours.get("cot")),
@@ -111,8 +123,28 @@ def _load(path: str, split: str) -> Any:
     if kind is None:
         return datasets.load_dataset(path, split=split)
     if not Path(path).is_file():
-        raise FileNotFoundError(f"There is no file {path!r}; give a hub id, or an existing .jsonl or .parquet file.")
-    return datasets.load_dataset(kind, data_files=path, split="train")
+        advice = (
+            "download it and give its path" if "://" in path else "give a hub id, or an existing .jsonl or .parquet"
+        )
+        raise FileNotFoundError(f"There is no file {path!r}; {advice} file.")
+    try:
+        rows = datasets.load_dataset(kind, data_files=path, split="train")
+    except (DatasetGenerationError, StopIteration, ValueError) as error:  # the latter two of files without rows
+        cause = error.__cause__ or error
+        told = explain(Path(path)) if kind == "json" else f"{path} cannot be read as Parquet ({cause}). Fetch it again."
+        raise ValueError(told) from error
+    return _undecoded(rows)
+
+
+def _undecoded(rows: Any) -> Any:
+    """Images of a local file stay as they are stored, so that one place opens them and looks at what it opens."""
+    stored = datasets.Image(decode=False)
+    for name, feature in rows.features.items():
+        if isinstance(feature, datasets.Image):
+            rows = rows.cast_column(name, stored)
+        elif isinstance(feature, datasets.List) and isinstance(feature.feature, datasets.Image):
+            rows = rows.cast_column(name, datasets.List(stored))
+    return rows
 
 
 def _text(value: Any) -> str | None:

@@ -12,8 +12,9 @@ import pyarrow.parquet as pq
 
 from mstar.files import write_atomically
 from mstar.modules.policy import Policy
+from mstar.rewards.check import scored
 from mstar.rewards.reward import RewardModel
-from mstar.rollout.collect import Collector, make_key
+from mstar.rollout.collect import Collector, make_key, write_groups
 from mstar.rollout.engine import RolloutEngine
 from mstar.rollout.ranks import Ranks
 from mstar.rollout.store import Stage
@@ -80,11 +81,10 @@ class Labeller:
         ranks.barrier()
         mine = [request for request in ranks.share(requests) if request.key not in done]
         with stage.part(ranks.rank, key) as part:
-            for group in self.engine.generate(policy, mine, sampling, self.seed):
-                part.append(group)
+            write_groups(part, self.engine.generate(policy, mine, sampling, self.seed), ranks)
         ranks.barrier()
         rollouts = stage.generated()
-        groups = self.reward.score([Group(request.prompt, rollouts[request.key]) for request in requests])
+        groups = scored(self.reward, [Group(request.prompt, rollouts[request.key]) for request in requests])
         shares = [sum(r.correct for r in group) / len(group) for group in groups]
         return dict(zip((request.key for request in requests), shares, strict=True))
 
