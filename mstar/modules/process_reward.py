@@ -14,6 +14,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from torchmetrics.classification import BinaryAUROC, BinaryCalibrationError
 from transformers import PreTrainedModel, ProcessorMixin
 
+from mstar.checkpoints import require_same_model
 from mstar.files import read_json, write_json
 from mstar.modules.backbone import Backbone, PretrainedBackbone
 from mstar.modules.logprobs import on_device
@@ -157,6 +158,11 @@ class ProcessRewardModule(PartsModule):
         logits = self(part)[real]
         loss = binary_cross_entropy_with_logits(logits, labels, reduction="sum") / part["num_steps"].clamp(min=1)
         return loss, logits, labels
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse the weights of another model before Lightning lists hundreds of names."""
+        self.configure_model()
+        require_same_model(self, checkpoint.get("state_dict", {}))
 
     def configure_optimizers(self) -> Any:
         """Build the optimizer over trainable parameters, and the schedule, stepped after every optimizer step."""

@@ -89,3 +89,21 @@ class Batches(Callback):
         if not self.seen:
             self.first.update({name: value.clone() for name, value in pl_module.state_dict().items()})
         self.seen.append(batch)
+
+
+class KillInValidation(Callback):
+    """Ends the run in the validation of an epoch.
+
+    Args:
+        epoch: From 0.
+    """
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def on_validation_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        """Raise before the first batch is measured."""
+        if trainer.current_epoch == self.epoch:
+            raise Killed(f"validation of epoch {self.epoch}")

@@ -1,0 +1,81 @@
+"""Being told to stop: finish the group at work, write a checkpoint, leave; on a cluster, ask to be started again."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.trainer.connectors.signal_connector import _SignalConnector
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+
+log = logging.getLogger(__name__)
+STOPPED = 128 + 15
+"""Exit code of a run that was told to stop. Lightning's is 0, by which a recipe would take a stage for done."""
+
+
+class Signals(_SignalConnector):
+    """Notes that the run was told to stop, by SIGTERM or by SLURM's requeue signal, and does nothing else.
+
+    Lightning's own handlers broadcast, and for SLURM write a checkpoint, at whatever instruction the signal arrives:
+    among a collective's, or in the middle of a step. Here the run looks at the note where it can stop: behind a group,
+    behind a batch (`Leave`), between two batches of a validation.
+    """
+
+    def __init__(self, trainer: Trainer) -> None:
+        super().__init__(trainer)
+        self.requeue = False
+
+    def _sigterm_notifier_fn(self, signum: int, _: FrameType) -> None:
+        launcher = self.trainer.strategy.launcher
+        if not self.received_sigterm and launcher is not None:
+            launcher.kill(signum)
+        self.received_sigterm = True
+
+    def _slurm_sigusr_handler_fn(self, signum: int, frame: FrameType) -> None:
+        self.requeue = True
+        self._sigterm_notifier_fn(signum, frame)
+
+
+class Leave(Callback):
+    """Writes ``checkpoints/last.ckpt`` behind the batch in which the run was told to stop, and leaves.
+
+    Sampling and labelling need no checkpoint: what is finished is in the store.
+    """
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Let all ranks leave behind the same batch, with its state saved as ``ModelCheckpoint`` would here.
+
+        Raises:
+            SIGTERMException: If any rank was told to stop.
+        """
+        told = trainer.received_sigterm
+        if trainer.world_size > 1:
+            count = torch.tensor(float(told), device=trainer.strategy.root_device)
+            told = bool(trainer.strategy.reduce(count, reduce_op="sum") > 0)
+        if told:
+            trainer.save_checkpoint(Path(trainer.default_root_dir) / "checkpoints" / "last.ckpt")
+            raise SIGTERMException
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Have SLURM start the job again, if that is what it asked for."""
+        signals = trainer._signal_connector
+        left = isinstance(exception, SIGTERMException) and isinstance(signals, Signals)
+        if left and signals.requeue and trainer.is_global_zero:
+            requeue()
+
+
+def requeue() -> None:
+    """Ask SLURM to start this job again."""
+    array, job = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ["SLURM_JOB_ID"]
+    name = f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}" if array else job
+    done = subprocess.run(["scontrol", "requeue", name], capture_output=True, text=True)
+    if done.returncode:
+        log.warning("scontrol requeue %s failed: %s", name, done.stderr.strip())
