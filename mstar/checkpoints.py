@@ -20,9 +20,7 @@ class WholeCheckpoints(TorchCheckpointIO):
     Lightning 2.6 writes to a temporary file in another folder, which may lie on another disk, and does not sync it.
     """
 
-    def save_checkpoint(
-        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None
-    ) -> None:
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
         """Write ``path``, and remove what a killed run left beside it; ``storage_options`` are not supported."""
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -20,6 +20,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from mstar.callbacks import BenchmarkReport
 from mstar.checkpoints import WholeCheckpoints
+from mstar.failures import first_failure_last
 from mstar.resume import Revalidate
 from mstar.rewards import RewardModel
 from mstar.run_folder import held
@@ -79,7 +80,7 @@ class MstarCLI(LightningCLI):
         """Run it in a folder that no other run is at work in; end with an exit code of its own if told to stop."""
         folder = Path(self.trainer.default_root_dir)
         try:
-            with held(folder) if rank_zero_only.rank == 0 else nullcontext():
+            with held(folder) if rank_zero_only.rank == 0 else nullcontext(), first_failure_last(self.trainer, folder):
                 super()._run_subcommand(subcommand)
         except SIGTERMException:
             print(f"mstar {subcommand}: told to stop; the same command goes on from here", file=sys.stderr)

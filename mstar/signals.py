@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.connectors.signal_connector import _SignalConnector
+from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 log = logging.getLogger(__name__)
@@ -65,7 +66,12 @@ class Leave(Callback):
             raise SIGTERMException
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Have SLURM start the job again, if that is what it asked for."""
+        """Save an epoch that was being validated, to be validated anew; have SLURM start the job again if it asked."""
+        if isinstance(exception, SIGTERMException) and trainer.state.fn == TrainerFn.FITTING and trainer.validating:
+            progress = trainer.fit_loop.epoch_loop.val_loop.batch_progress
+            for part in (progress.total, progress.current):  # as if it had just begun
+                part.ready, part.started, part.processed, part.completed = 1, 1, 0, 0
+            trainer.save_checkpoint(Path(trainer.default_root_dir) / "checkpoints" / "last.ckpt")
         signals = trainer._signal_connector
         left = isinstance(exception, SIGTERMException) and isinstance(signals, Signals)
         if left and signals.requeue and trainer.is_global_zero:

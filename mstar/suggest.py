@@ -54,7 +54,7 @@ def _suggest(name: str, before: str, known: Sequence[str]) -> str:
 
 
 def _arguments(cls: type) -> list[str]:
-    return [name for name in inspect.signature(cls).parameters]
+    return list(inspect.signature(cls).parameters)
 
 
 def _members(module: str) -> list[str]:

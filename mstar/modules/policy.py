@@ -14,8 +14,8 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor
 from transformers import PreTrainedModel, ProcessorMixin
 
-from mstar.evaluation import Evaluated
 from mstar.checkpoints import require_same_model
+from mstar.evaluation import Evaluated
 from mstar.modules.backbone import Backbone
 from mstar.modules.parts import PartsModule, Share
 from mstar.modules.renderer import Inputs, Renderer
