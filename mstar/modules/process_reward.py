@@ -21,7 +21,7 @@ from mstar.modules.logprobs import on_device
 from mstar.modules.packing import pack, ragged
 from mstar.modules.parts import PartsModule, Share
 from mstar.modules.policy import adamw, freeze
-from mstar.modules.renderer import Inputs, Renderer
+from mstar.modules.renderer import Inputs, Renderer, vocabulary_digest
 from mstar.modules.step_heads import HEADS, ScalarHead, StepHead
 from mstar.modules.tree import shares
 from mstar.steps import step_ends
@@ -188,6 +188,7 @@ class ProcessRewardModule(PartsModule):
                 "head": type(self.head).__name__,
                 "separator": self.separator,
                 "instruction": self.instruction,
+                "tokenizer": vocabulary_digest(self.processor),
             },
         )
 
@@ -197,6 +198,7 @@ class ProcessRewardModule(PartsModule):
 
         Raises:
             FileNotFoundError: If the folder holds no process reward model.
+            ValueError: If its tokenizer is not the one the model was trained with.
         """
         folder = Path(folder)
         if not (folder / HEAD).is_file():
@@ -208,5 +210,12 @@ class ProcessRewardModule(PartsModule):
         head = HEADS[settings["head"]]()
         module = cls(PretrainedBackbone(str(folder)), head, settings["separator"], settings["instruction"])
         module.configure_model()
+        assert module.processor is not None
+        found = vocabulary_digest(module.processor)
+        if found != settings.get("tokenizer", found):
+            raise ValueError(
+                f"{folder} holds another tokenizer than its model was trained with: its steps would end at wrong tokens. "
+                f"Restore tokenizer.json from the run that made it, or train it again."
+            )
         module.head.load_state_dict(load_file(folder / HEAD))
         return module.eval()

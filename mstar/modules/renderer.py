@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -170,6 +171,13 @@ def placeholders(model: PreTrainedModel) -> list[int]:
     config = model.config.to_dict()
     names = ("image_token_id", "image_token_index", "video_token_id", "video_token_index", "audio_token_id")
     return sorted({config[name] for name in names if isinstance(config.get(name), int)})
+
+
+def vocabulary_digest(processor: ProcessorMixin) -> str:
+    """Digest of a tokenizer's tokens and their ids; 16 hexadecimal digits."""
+    tokenizer: Any = processor
+    tokens = sorted(tokenizer.tokenizer.get_vocab().items())
+    return hashlib.blake2b(repr(tokens).encode(), digest_size=8).hexdigest()
 
 
 def end_tokens(model: PreTrainedModel, renderer: Renderer) -> list[int]:
