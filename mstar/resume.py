@@ -6,6 +6,8 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from mstar.signals import JUST_BEGUN
+
 
 class Revalidate(Callback):
     """Validates an epoch whose checkpoint was written behind its last batch, by a run that never came to validate it.
@@ -25,5 +27,4 @@ class Revalidate(Callback):
             return
         for part in ("total", "current"):
             loops["epoch_loop.batch_progress"][part]["completed"] += 1
-            begun = {"ready": 1, "started": 1, "processed": 0, "completed": 0}
-            loops["epoch_loop.val_loop.batch_progress"][part].update(begun)
+            loops["epoch_loop.val_loop.batch_progress"][part].update(JUST_BEGUN)

@@ -19,6 +19,9 @@ log = logging.getLogger(__name__)
 STOPPED = 128 + 15
 """Exit code of a run that was told to stop. Lightning's is 0, by which a recipe would take a stage for done."""
 
+JUST_BEGUN = {"ready": 1, "started": 1, "processed": 0, "completed": 0}
+"""Where a validation stands before its first batch is measured; from there Lightning validates anew."""
+
 
 class Signals(_SignalConnector):
     """Notes that the run was told to stop, by SIGTERM or by SLURM's requeue signal, and does nothing else.
@@ -69,12 +72,12 @@ class Leave(Callback):
         """Save an epoch that was being validated, to be validated anew; have SLURM start the job again if it asked."""
         if isinstance(exception, SIGTERMException) and trainer.state.fn == TrainerFn.FITTING and trainer.validating:
             progress = trainer.fit_loop.epoch_loop.val_loop.batch_progress
-            for part in (progress.total, progress.current):  # as if it had just begun
-                part.ready, part.started, part.processed, part.completed = 1, 1, 0, 0
+            for part in ("total", "current"):
+                progress.load_state_dict({**progress.state_dict(), part: JUST_BEGUN})
             trainer.save_checkpoint(Path(trainer.default_root_dir) / "checkpoints" / "last.ckpt")
         signals = trainer._signal_connector
-        left = isinstance(exception, SIGTERMException) and isinstance(signals, Signals)
-        if left and signals.requeue and trainer.is_global_zero:
+        asked = isinstance(signals, Signals) and signals.requeue
+        if asked and isinstance(exception, SIGTERMException) and trainer.is_global_zero:
             requeue()
 
 

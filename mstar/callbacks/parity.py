@@ -119,5 +119,5 @@ def told(gap: Gap, limit: float, iteration: int) -> str:
         f"iteration {iteration}: the model to be trained is not the one that wrote the rollouts, or does not see what "
         f"that one saw: the log-probabilities of {gap.tokens:,} tokens differ by {gap.mean:.3g} nat on average (at "
         f"most {gap.largest:.3g}), and ParityGate.max_gap is {limit:g}. Check that engine and trainer use the same "
-        f"processor (max_pixels), precision and weights (adapters, quantisation); none of these rollouts was trained on."
+        f"processor (max_pixels), precision and weights (adapters, quantisation); nothing was trained on these."
     )

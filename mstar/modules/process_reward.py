@@ -214,8 +214,8 @@ class ProcessRewardModule(PartsModule):
         found = vocabulary_digest(module.processor)
         if found != settings.get("tokenizer", found):
             raise ValueError(
-                f"{folder} holds another tokenizer than its model was trained with: its steps would end at wrong tokens. "
-                f"Restore tokenizer.json from the run that made it, or train it again."
+                f"{folder} holds another tokenizer than its model was trained with: its steps would end at wrong "
+                f"tokens. Restore tokenizer.json from the run that made it, or train it again."
             )
         module.head.load_state_dict(load_file(folder / HEAD))
         return module.eval()

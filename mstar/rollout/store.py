@@ -150,7 +150,7 @@ class Stage:
     @property
     def rollouts(self) -> Path:
         """The Parquet file of a sealed stage."""
-        return self.folder / self.manifest.get("rollouts", ROLLOUTS)
+        return self.folder / str(self.manifest.get("rollouts", ROLLOUTS))
 
     def amend(self, **changes: Any) -> None:
         """Change what the manifest says, as a retention policy does."""
