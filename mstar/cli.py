@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from jsonargparse import Namespace
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
-from lightning.fabric.utilities.rank_zero import rank_zero_only
+from lightning.fabric.utilities.rank_zero import _get_rank
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
@@ -80,7 +80,7 @@ class MstarCLI(LightningCLI):
         """Run it in a folder that no other run is at work in; end with an exit code of its own if told to stop."""
         folder = Path(self.trainer.default_root_dir)
         try:
-            with held(folder) if rank_zero_only.rank == 0 else nullcontext(), first_failure_last(self.trainer, folder):
+            with held(folder) if _get_rank() in (None, 0) else nullcontext(), first_failure_last(self.trainer, folder):
                 super()._run_subcommand(subcommand)
         except SIGTERMException:
             print(f"mstar {subcommand}: told to stop; the same command goes on from here", file=sys.stderr)

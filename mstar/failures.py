@@ -55,7 +55,6 @@ def _end_others(trainer: Trainer) -> str:
         return ""
     codes = {rank: process.poll() for rank, process in enumerate(launcher.procs, start=1)}
     launcher.kill(signal.SIGKILL)
-    killed = [
-        f"rank {rank} was killed by {signal.Signals(-code).name}" for rank, code in codes.items() if (code or 0) < 0
-    ]
-    return "; ".join(killed) + " (out of memory?)" * bool(killed)
+    numbers = {rank: -code for rank, code in codes.items() if code is not None and code < 0}
+    names = {rank: signal.Signals(number).name for rank, number in numbers.items()}
+    return "; ".join(f"rank {rank} was killed by {name} (out of memory?)" for rank, name in names.items())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,13 @@ def explain(path: Path) -> str:
         return f"{path} is empty. Fetch it again."
     if path.suffix == ".json":
         return _explain_whole(path)
+    with path.open("rb") as lines:
+        return _explain_lines(path, lines)
+
+
+def _explain_lines(path: Path, lines: Iterable[bytes]) -> str:
     kinds: dict[str, tuple[str, int]] = {}
-    for number, line in enumerate(path.open("rb"), start=1):
+    for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
