@@ -27,7 +27,12 @@ class WholeCheckpoints(TorchCheckpointIO):
         for leftover in path.parent.glob(f".{path.name}.*.tmp"):
             leftover.unlink()
         with replacing(path) as file:
-            torch.save(checkpoint, file)
+            try:
+                torch.save(checkpoint, file)
+            except RuntimeError as error:
+                if isinstance(error.__context__, OSError):  # torch hides a full disk behind a complaint about positions
+                    raise error.__context__ from error
+                raise
 
     def load_checkpoint(
         self,

@@ -198,9 +198,13 @@ class Part:
         whole = _whole_lines(self.path)
         with explained(self.path):
             self.file = open(self.path, "a", encoding="utf-8")
-        self.file.truncate(sum(len(line) for line in whole))
-        if not whole:
-            self._write({"key": dict(self.key)})
+        try:
+            self.file.truncate(sum(len(line) for line in whole))
+            if not whole:
+                self._write({"key": dict(self.key)})
+        except BaseException:
+            self.file.close()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:

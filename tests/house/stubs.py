@@ -211,3 +211,21 @@ def every_fourth_prompt(text: str, prompt: Prompt) -> Judgement:
     """Likes all responses to every fourth scene: with four ranks, those of the first one alone."""
     good = int(prompt.id.rpartition("-")[2]) % 4 == 0
     return Judgement("correct" if good else "wrong", text[-1:], "fourth" if good else "not the fourth")
+
+
+class SpoilAtStep(Callback):
+    """Makes a weight something that is no number, before the batch that follows an optimizer step.
+
+    Args:
+        step: Number of optimizer steps done.
+        value: The weight's new value.
+    """
+
+    def __init__(self, step: int, value: str) -> None:
+        self.step = step
+        self.value = float(value)
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Spoil it once the step is reached."""
+        if trainer.global_step == self.step:
+            next(p for n, p in pl_module.named_parameters() if "embed_tokens" in n).data.fill_(self.value)
