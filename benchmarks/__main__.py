@@ -11,7 +11,7 @@ import subprocess
 import sys
 from importlib.util import find_spec
 
-NAMES = ("rollout", "scoring", "step_labels", "training", "iteration", "grading")
+NAMES = ("rollout", "scoring", "step_labels", "training", "iteration", "grading", "faults", "fuzz")
 NEEDS = {"iteration": ("trl", "pip install -c constraints.txt -e '.[bench]'")}  # a package, and how to get it
 
 

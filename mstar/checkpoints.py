@@ -21,7 +21,10 @@ class WholeCheckpoints(TorchCheckpointIO):
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
-        """Write ``path``, and remove what a killed run left beside it; ``storage_options`` are not supported."""
+        """Write ``path``, and remove what a killed run left beside it; an address (``s3://…``) is left to Lightning."""
+        if "://" in str(path):
+            super().save_checkpoint(checkpoint, path, storage_options)
+            return
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         for leftover in path.parent.glob(f".{path.name}.*.tmp"):
@@ -41,6 +44,8 @@ class WholeCheckpoints(TorchCheckpointIO):
         weights_only: bool | None = None,
     ) -> dict[str, Any]:
         """Read tensors and primitives, never objects, whatever ``weights_only`` says."""
+        if "://" in str(path):
+            return super().load_checkpoint(path, map_location, weights_only=True)
         return read_checkpoint(path, map_location)
 
 

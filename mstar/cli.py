@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from jsonargparse import Namespace
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.fabric.utilities.rank_zero import _get_rank
-from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -70,7 +70,7 @@ class MstarCLI(LightningCLI):
         if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:  # the user has chosen no other
             trainer.strategy.checkpoint_io = WholeCheckpoints()
         trainer._signal_connector = Signals(trainer)
-        trainer.callbacks += [Leave(), Revalidate()]  # type: ignore[attr-defined]
+        trainer.callbacks = [*sorted(trainer.callbacks, key=late), Leave(), Revalidate()]  # type: ignore[attr-defined]
         for callback in trainer.checkpoint_callbacks:
             if isinstance(callback, ModelCheckpoint) and callback.dirpath is None:
                 callback.dirpath = str(run / "checkpoints")
@@ -87,11 +87,11 @@ class MstarCLI(LightningCLI):
             raise SystemExit(STOPPED) from None
 
     def before_fit(self) -> None:
-        """Go on where an earlier run of the same command stopped."""
+        """Go on where an earlier run of the same command stopped; ``--ckpt_path last`` says no more than that."""
         last = Path(self.trainer.default_root_dir) / "checkpoints" / "last.ckpt"
         settings = self.config_init["fit"]
-        if settings.get("ckpt_path") is None and last.is_file():
-            settings["ckpt_path"] = str(last)
+        if settings.get("ckpt_path") in (None, "last"):
+            settings["ckpt_path"] = str(last) if last.is_file() else None
 
     def before_validate(self) -> None:
         """Leave the table to the report, if there is one: Lightning's own would repeat some of it."""
@@ -107,6 +107,17 @@ class MstarCLI(LightningCLI):
             self.config_init[command]["verbose"] = False
         # Lightning asks for the callbacks a checkpoint was written with; measuring needs none of them.
         warnings.filterwarnings("ignore", "Be aware that when using `ckpt_path`", UserWarning)
+
+
+def late(callback: Callback) -> int:
+    """Where a callback stands: the checkpoints a run goes on from behind those that are chosen by a metric.
+
+    They hold the others' state. Written first, they would not know of the epoch's best, and a resumed run would take a
+    worse one for better.
+    """
+    if not isinstance(callback, ModelCheckpoint):
+        return 0
+    return 1 if callback.monitor is not None else 2
 
 
 def main(args: ArgsType = None, run: bool = True) -> MstarCLI:

@@ -27,27 +27,34 @@ class Signals(_SignalConnector):
     """Notes that the run was told to stop, by SIGTERM or by SLURM's requeue signal, and does nothing else.
 
     Lightning's own handlers broadcast, and for SLURM write a checkpoint, at whatever instruction the signal arrives:
-    among a collective's, or in the middle of a step. Here the run looks at the note where it can stop: behind a group,
-    behind a batch (`Leave`), between two batches of a validation.
+    among a collective's, or in the middle of a step. Here the run looks at the note where it can stop: behind a group
+    (`write_groups`), behind an optimizer step or a batch of a validation (`Leave`).
     """
 
     def __init__(self, trainer: Trainer) -> None:
         super().__init__(trainer)
+        self.told = False
         self.requeue = False
 
     def _sigterm_notifier_fn(self, signum: int, _: FrameType) -> None:
         launcher = self.trainer.strategy.launcher
-        if not self.received_sigterm and launcher is not None:
+        if not self.told and launcher is not None:
             launcher.kill(signum)
-        self.received_sigterm = True
+        self.told = True
 
     def _slurm_sigusr_handler_fn(self, signum: int, frame: FrameType) -> None:
         self.requeue = True
         self._sigterm_notifier_fn(signum, frame)
 
 
+def told_to_stop(trainer: Trainer) -> bool:
+    """Whether this process was told to stop."""
+    signals = trainer._signal_connector
+    return signals.told if isinstance(signals, Signals) else trainer.received_sigterm
+
+
 class Leave(Callback):
-    """Writes ``checkpoints/last.ckpt`` behind the batch in which the run was told to stop, and leaves.
+    """Leaves where a run can stop, with ``checkpoints/last.ckpt`` written, and all ranks at the same place.
 
     Sampling and labelling need no checkpoint: what is finished is in the store.
     """
@@ -55,30 +62,44 @@ class Leave(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Let all ranks leave behind the same batch, with its state saved as ``ModelCheckpoint`` would here.
-
-        Raises:
-            SIGTERMException: If any rank was told to stop.
-        """
-        told = trainer.received_sigterm
-        if trainer.world_size > 1:
-            count = torch.tensor(float(told), device=trainer.strategy.root_device)
-            told = bool(trainer.strategy.reduce(count, reduce_op="sum") > 0)
-        if told:
-            trainer.save_checkpoint(Path(trainer.default_root_dir) / "checkpoints" / "last.ckpt")
+        """Leave behind an optimizer step, as ``ModelCheckpoint`` saves one: gradients are in no checkpoint."""
+        if not trainer.fit_loop.epoch_loop._should_accumulate() and self._told(trainer):
+            self._save(trainer)
             raise SIGTERMException
 
-    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Save an epoch that was being validated, to be validated anew; have SLURM start the job again if it asked."""
-        if isinstance(exception, SIGTERMException) and trainer.state.fn == TrainerFn.FITTING and trainer.validating:
+    def on_validation_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any, **__: Any) -> None:
+        """Leave; the epoch is saved so that all of it is validated anew."""
+        if not self._told(trainer):
+            return
+        if trainer.state.fn == TrainerFn.FITTING:
             progress = trainer.fit_loop.epoch_loop.val_loop.batch_progress
             for part in ("total", "current"):
                 progress.load_state_dict({**progress.state_dict(), part: JUST_BEGUN})
-            trainer.save_checkpoint(Path(trainer.default_root_dir) / "checkpoints" / "last.ckpt")
+            self._save(trainer)
+        raise SIGTERMException
+
+    def on_test_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any, **__: Any) -> None:
+        """Leave."""
+        if self._told(trainer):
+            raise SIGTERMException
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Have SLURM start the job again, if that is what it asked for."""
         signals = trainer._signal_connector
         asked = isinstance(signals, Signals) and signals.requeue
         if asked and isinstance(exception, SIGTERMException) and trainer.is_global_zero:
             requeue()
+
+    def _told(self, trainer: Trainer) -> bool:
+        """Whether any rank was told."""
+        told = told_to_stop(trainer)
+        if trainer.world_size == 1:
+            return told
+        count = torch.tensor(float(told), device=trainer.strategy.root_device)
+        return bool(trainer.strategy.reduce(count, reduce_op="sum") > 0)
+
+    def _save(self, trainer: Trainer) -> None:
+        trainer.save_checkpoint(Path(trainer.default_root_dir) / "checkpoints" / "last.ckpt")
 
 
 def requeue() -> None:

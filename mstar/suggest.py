@@ -13,7 +13,7 @@ from lightning.pytorch import Trainer
 KEYS = ("seed_everything", "trainer", "model", "data", "reward", "ckpt_path", "weights_only", "config")
 UNKNOWN = re.compile(
     r"class_path '(?P<cls>[\w.]+)'"
-    r"|(?:does not accept option|[Oo]ption|[Kk]ey) '(?P<key>[\w.]+)'(?= is not| *$|$)?"
+    r"|(?:does not accept option|Option|Key) '(?P<key>[\w.]+)'"
     r"|unrecognized arguments: --(?P<flag>[\w.]+)"
     r"|module '(?P<module>[\w.]+)' has no attribute '(?P<name>\w+)'",
     re.MULTILINE,

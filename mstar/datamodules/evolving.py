@@ -204,6 +204,7 @@ class EvolvingDataModule(PolicyDataModule):
         # Ids are unique within a source only, and responses that share one are trained on beside one prompt.
         apart = [replace(prompt, id=f"seed_cot/{prompt.id}") for prompt in written]
         examples = [Example(prompt, renderer.response_tokens(prompt.cot)) for prompt in apart if prompt.cot]
+        self.require_fit(examples)
         for group in groups:
             weights = self.advantage(group) if self.advantage else [1.0] * len(group)
             for rollout, weight in zip(group, weights, strict=True):

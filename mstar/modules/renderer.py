@@ -70,7 +70,7 @@ class Renderer:
     def added_tokens(self, image: Image) -> int:
         """Tokens by which the processor expands an image; those of equal size take the same."""
         if image.size not in self._added:
-            bare = Prompt("", "", (image,))
+            bare = Prompt("", "?", (image,))
             expanded = int(self.process([bare])["attention_mask"].sum())
             self._added[image.size] = expanded - len(self.tokenizer(self.text(bare))["input_ids"])
         return self._added[image.size]

@@ -11,7 +11,8 @@ from mstar.types import Prompt, Sampling
 
 def unusable(policy: Policy, prompts: Sequence[Prompt], sampling: Sampling) -> dict[str, str]:
     """Why prompts cannot be asked, by id; those that can are left out."""
-    reasons = {prompt.id: prompt.unusable or _refusal(policy, prompt, sampling) for prompt in prompts}
+    room, what = sampling.max_new_tokens, f"sampling.max_new_tokens ({sampling.max_new_tokens:,})"
+    reasons = {prompt.id: prompt.unusable or refusal(policy, prompt, room, what) for prompt in prompts}
     return {name: reason for name, reason in reasons.items() if reason}
 
 
@@ -30,8 +31,15 @@ def require_few(dropped: Mapping[str, str], total: int, max_drop_rate: float) ->
         )
 
 
-def _refusal(policy: Policy, prompt: Prompt, sampling: Sampling) -> str:
-    """Why the policy cannot take a prompt; empty if it can."""
+def refusal(policy: Policy, prompt: Prompt, room: int, what: str) -> str:
+    """Why the policy cannot take a prompt; empty if it can.
+
+    Args:
+        policy: The policy.
+        prompt: The prompt.
+        room: Tokens that must fit into the context behind it.
+        what: What these are, in words.
+    """
     if not prompt.question.strip() and not prompt.images:
         return f"prompt {prompt.id!r} has neither a question nor an image; fill it in."
     model, renderer = policy.model, policy.renderer
@@ -43,11 +51,10 @@ def _refusal(policy: Policy, prompt: Prompt, sampling: Sampling) -> str:
         )
     context = model.config.get_text_config().to_dict().get("max_position_embeddings")
     length = renderer.num_tokens(prompt)
-    if context is not None and length + sampling.max_new_tokens > context:
+    if context is not None and length + room > context:
         pictures = f" ({sum(map(renderer.added_tokens, prompt.images)):,} of them for images)" if prompt.images else ""
         return (
-            f"prompt {prompt.id!r} takes {length:,} tokens{pictures}, which with sampling.max_new_tokens "
-            f"({sampling.max_new_tokens:,}) exceed the model's context of {context:,}; shorten it, lower "
-            f"max_new_tokens or the image processor's max_pixels."
+            f"prompt {prompt.id!r} takes {length:,} tokens{pictures}, which with {what} exceed the model's context of "
+            f"{context:,}; shorten it, lower max_new_tokens or the image processor's max_pixels."
         )
     return ""

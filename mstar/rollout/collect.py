@@ -71,6 +71,7 @@ class Collector:
             seconds = {"rollout": generated - began, "reward": time.monotonic() - generated}
             self._seal(stage, key, prompts, seed, seconds, self.engine.account.since(before))
         self.ranks.barrier()
+        leave_if_told(self.ranks)
         return join(prompts, stage.read())
 
     def _generate(
@@ -122,8 +123,17 @@ def write_groups(part: Part, groups: Iterable[Group], ranks: Ranks) -> None:
     """
     for group in groups:
         part.append(group)
-        if ranks.leaving():
-            raise SIGTERMException
+        leave_if_told(ranks)
+
+
+def leave_if_told(ranks: Ranks) -> None:
+    """Leave, where everything that is finished is on disk.
+
+    Raises:
+        SIGTERMException: If the run was told to stop.
+    """
+    if ranks.leaving():
+        raise SIGTERMException
 
 
 def make_key(

@@ -8,6 +8,8 @@ from typing import TypeVar
 
 from lightning.pytorch import Trainer
 
+from mstar.signals import told_to_stop
+
 T = TypeVar("T")
 
 
@@ -36,7 +38,7 @@ class Ranks:
             trainer.global_rank,
             trainer.world_size,
             lambda: trainer.strategy.barrier("mstar"),
-            lambda: trainer.received_sigterm,
+            lambda: told_to_stop(trainer),
         )
 
     def share(self, items: Sequence[T]) -> list[T]:

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from mstar.cli import main
 from mstar.prompts import DatasetPrompts
 from mstar.rewards import OutcomeReward
 from mstar.types import Prompt
-from tests.bad_input.world import GOOD, SAMPLING, Listed, World, read
+from tests.bad_input.world import GOOD, SAMPLING, Listed, World, read, write_lines
 
+HOUSE = Path(__file__).parents[1] / "house"
 ROW = '{"id": "a", "question": "2+2?", "answer": "4"}\n'
 FILES: dict[str, tuple[str, bytes, str]] = {
     "an open brace": (
@@ -158,3 +160,14 @@ def test_prompts_that_changed_since_they_were_sampled_are_refused(world: World) 
     with pytest.raises(RuntimeError, match=r"made from something else: prompts was '\w+', is now '\w+'.*Restore"):
         world.collect(read(file))
     assert world.intact() and Path(world.stage.rollouts).is_file()
+
+
+@pytest.mark.parametrize(("config", "key"), [("warmup.yaml", "examples"), ("tiny.yaml", "seed_cot")])
+def test_a_written_response_that_does_not_fit_is_named(world: World, config: str, key: str) -> None:
+    rows = world.rows({"cot": "Read 4 and 0. " * 200}, write=lambda file, rows: write_lines(file, rows[-1:]))
+    source = json.dumps({"class_path": "mstar.prompts.DatasetPrompts", "init_args": {"path": str(rows)}})
+    run = f"--trainer.default_root_dir={world.run}/fit"
+    message = r"of them for images\), which with the [\d,]+ of its worked response exceed the model's context"
+    with pytest.raises(ValueError, match=message):
+        main(["fit", "-c", str(HOUSE / config), run, f"--data.init_args.{key}={source}"])
+    assert world.intact() and not (world.run / "fit" / "checkpoints").exists()

@@ -122,15 +122,17 @@ class SignalAtStep(Callback):
     Args:
         step: Number of optimizer steps done.
         number: The signal's.
+        rank: Which process is sent it.
     """
 
-    def __init__(self, step: int, number: int = 15) -> None:
+    def __init__(self, step: int, number: int = 15, rank: int = 0) -> None:
         self.step = step
         self.number = number
+        self.rank = rank
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Send it once the step is reached."""
-        if trainer.global_step == self.step:
+        if trainer.global_rank == self.rank and trainer.global_step == self.step:
             os.kill(os.getpid(), self.number)
 
 

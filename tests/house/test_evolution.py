@@ -106,6 +106,20 @@ def logged(run: Path) -> dict[str, list[tuple[int, float]]]:
     return {name: [(e.step, e.value) for e in events.Scalars(name)] for name in ("val/accuracy", "train/loss")}
 
 
+def test_a_resume_at_an_epoch_end_knows_the_best_checkpoint(tmp_path: Path) -> None:
+    best = {"filename": "best", "monitor": "val/accuracy", "mode": "max", "enable_version_counter": "false"}
+    watched = [f"--trainer.callbacks.{name}={value}" for name, value in best.items()]
+    more = [
+        "--trainer.callbacks+=lightning.pytorch.callbacks.ModelCheckpoint",
+        *watched,
+    ]  # stands behind those of "last"
+    with pytest.raises(Killed):
+        fit(tmp_path, *more, "--trainer.callbacks+=tests.house.stubs.KillAtStep", "--trainer.callbacks.step=3")
+    states = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)["callbacks"].values()
+    (chosen,) = [state for state in states if state.get("monitor") == "val/accuracy"]
+    assert chosen["best_model_score"] is not None and chosen["best_model_path"].endswith("best.ckpt")
+
+
 def test_a_finished_run_is_left_alone(uninterrupted: Path) -> None:
     before = weights(uninterrupted)
     fit(uninterrupted)

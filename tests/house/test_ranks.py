@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from tests.house.test_evolution import CONFIG, ROOT, fit, rollouts
+from tests.house.test_evolution import CONFIG, ROOT, fit, rollouts, weights
 
 ONE_EPOCH = "--trainer.max_epochs=1"
 FIRST_RANK_ONLY = "--reward.init_args.verifier=tests.house.stubs.every_fourth_prompt"
@@ -56,3 +56,11 @@ def test_a_rank_that_dies_ends_the_run_with_its_error(tmp_path: Path, rank: int,
     code, said, seconds = launch(tmp_path, 2, "--trainer.callbacks+=tests.house.stubs.DieAtStep", *dying)
     assert code == 1 and seconds < 60
     assert said.strip().splitlines()[-2:] == [last, "The same command goes on from what is on disk."]
+
+
+def test_all_ranks_leave_behind_the_batch_in_which_one_was_told_to(tmp_path: Path) -> None:
+    settings = ["--trainer.callbacks.rank=1", "--trainer.callbacks.step=0"]
+    code, said, _ = launch(tmp_path, 2, "--trainer.callbacks+=tests.house.stubs.SignalAtStep", *settings)
+    assert code == 143, said[-3000:]
+    assert weights(tmp_path)["optimizer.0.step"] == 1
+    assert said.count("told to stop; the same command goes on from here") == 2

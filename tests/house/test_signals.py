@@ -37,7 +37,7 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_sigterm_while_sampling_keeps_every_finished_group(uninterrupted: Path, tmp_path: Path) -> None:
     stopped(tmp_path, AT_GROUP, "--data.init_args.engine.group=2")
     assert len(Stage(iteration_folder(tmp_path, 0)).generated()) == 3
-    fit(tmp_path, *NATIVE)
+    fit(tmp_path, *NATIVE, "--ckpt_path=last")
     assert_same(uninterrupted, tmp_path)
 
 
@@ -45,7 +45,7 @@ def test_sigterm_while_sampling_keeps_every_finished_group(uninterrupted: Path, 
 def test_sigterm_while_training_leaves_behind_the_batch(uninterrupted: Path, tmp_path: Path, step: int) -> None:
     stopped(tmp_path, *NATIVE, AT_STEP, f"--trainer.callbacks.step={step}")
     assert weights(tmp_path)["optimizer.0.step"] == step + 1
-    fit(tmp_path, *NATIVE)
+    fit(tmp_path, *NATIVE, "--ckpt_path=last")
     assert_same(uninterrupted, tmp_path)
 
 
@@ -108,3 +108,12 @@ def test_two_runs_do_not_share_a_folder(uninterrupted: Path, tmp_path: Path) -> 
         fit(tmp_path, other, f"--trainer.callbacks.config={CONFIG}")
     fit(tmp_path, *NATIVE)
     assert_same(uninterrupted, tmp_path)
+
+
+def test_sigterm_waits_for_the_optimizer_step(tmp_path: Path) -> None:
+    two = "--trainer.accumulate_grad_batches=2"
+    fit(tmp_path / "whole", *NATIVE, two)
+    stopped(tmp_path / "cut", *NATIVE, two, AT_STEP, "--trainer.callbacks.step=0")
+    assert weights(tmp_path / "cut")["optimizer.0.step"] == 1
+    fit(tmp_path / "cut", *NATIVE, two)
+    assert_same(tmp_path / "whole", tmp_path / "cut")
