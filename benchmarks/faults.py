@@ -240,7 +240,7 @@ def is_rank(process: psutil.Process) -> bool:
         words = process.cmdline()
     except psutil.Error:
         return False
-    return "mstar" in words and "-I" not in words
+    return bool({"mstar", "mstar.__main__"} & set(words)) and "-I" not in words
 
 
 def wait_for_end(processes: Sequence[psutil.Process]) -> None:
