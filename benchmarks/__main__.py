@@ -11,7 +11,17 @@ import subprocess
 import sys
 from importlib.util import find_spec
 
-NAMES = ("rollout", "scoring", "step_labels", "training", "iteration", "grading", "temperature_search")
+NAMES = (
+    "rollout",
+    "scoring",
+    "step_labels",
+    "training",
+    "iteration",
+    "grading",
+    "temperature_search",
+    "faults",
+    "fuzz",
+)
 NEEDS = {"iteration": ("trl", "pip install -c constraints.txt -e '.[bench]'")}  # a package, and how to get it
 
 

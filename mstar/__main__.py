@@ -1,4 +1,4 @@
-"""The command line: `mstar run` for recipes, `mstar grade` for records, every other word for LightningCLI."""
+"""The command line: `mstar run` for recipes, `grade` for records, `rollouts` for stores, the rest for LightningCLI."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ usage: mstar COMMAND ...
   predict    sample responses, or label their steps, and write them down
   run        run a recipe: a list of such commands, finished ones skipped
   grade      grade recorded responses
+  rollouts   list, show, verify and export what a run has sampled
 
   mstar run configs/recipes/demo.yaml  the whole method on a tiny model
   mstar grade QUESTIONS RESPONSES      accuracy, agreement with verdicts
+  mstar rollouts show RUN --kept       responses that were trained on
   mstar fit -c configs/demo/base.yaml  one command, as configured
   mstar fit -c a.yaml -c b.yaml --x 1  files stack, flags win
   mstar fit -c a.yaml --print_config   every value in force; runs nothing
@@ -49,6 +51,10 @@ def main(args: list[str] | None = None) -> None:
             from mstar.grading.command import main as grade
 
             grade(words[1:])
+        case ["rollouts"]:
+            from mstar.rollout.command import main as rollouts
+
+            rollouts(words[1:])
         case _:
             from mstar.cli import main as lightning_cli
 

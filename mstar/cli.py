@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import os
+import sys
 import warnings
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from jsonargparse import Namespace
-from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
+from lightning.fabric.utilities.rank_zero import _get_rank
+from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from mstar.callbacks import BenchmarkReport
+from mstar.checkpoints import WholeCheckpoints
+from mstar.failures import first_failure_last
+from mstar.resume import Revalidate
 from mstar.rewards import RewardModel
+from mstar.run_folder import held
+from mstar.signals import STOPPED, Leave, Signals
+from mstar.suggest import suggestions
 
 # LightningCLI 2.6 calls what jsonargparse 4.49 deprecated: nothing a user of ours could mend.
 os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
@@ -24,6 +35,14 @@ TRAINER = {
     "use_distributed_sampler": False,  # mstar shards prompts and batches itself, in order
     "num_sanity_val_steps": 0,  # a sanity check would sample before anything is known
 }
+
+
+class Parser(LightningArgumentParser):
+    """Says what was meant, where a key is misspelt."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """End with the message and, behind it, the nearest keys that exist."""
+        super().error("\n".join([message, *suggestions(message)]), ex)
 
 
 class MstarCLI(LightningCLI):
@@ -48,17 +67,31 @@ class MstarCLI(LightningCLI):
         if self._get(self.config_init, "trainer").get("logger") is None:
             kwargs["logger"] = TensorBoardLogger(run, name="", version="logs")
         trainer = super().instantiate_trainer(default_root_dir=str(run), **kwargs)
+        if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:  # the user has chosen no other
+            trainer.strategy.checkpoint_io = WholeCheckpoints()
+        trainer._signal_connector = Signals(trainer)
+        trainer.callbacks = [*sorted(trainer.callbacks, key=late), Leave(), Revalidate()]  # type: ignore[attr-defined]
         for callback in trainer.checkpoint_callbacks:
             if isinstance(callback, ModelCheckpoint) and callback.dirpath is None:
                 callback.dirpath = str(run / "checkpoints")
         return trainer
 
+    def _run_subcommand(self, subcommand: str) -> None:
+        """Run it in a folder that no other run is at work in; end with an exit code of its own if told to stop."""
+        folder = Path(self.trainer.default_root_dir)
+        try:
+            with held(folder) if _get_rank() in (None, 0) else nullcontext(), first_failure_last(self.trainer, folder):
+                super()._run_subcommand(subcommand)
+        except SIGTERMException:
+            print(f"mstar {subcommand}: told to stop; the same command goes on from here", file=sys.stderr)
+            raise SystemExit(STOPPED) from None
+
     def before_fit(self) -> None:
-        """Go on where an earlier run of the same command stopped."""
+        """Go on where an earlier run of the same command stopped; ``--ckpt_path last`` says no more than that."""
         last = Path(self.trainer.default_root_dir) / "checkpoints" / "last.ckpt"
         settings = self.config_init["fit"]
-        if settings.get("ckpt_path") is None and last.is_file():
-            settings["ckpt_path"] = str(last)
+        if settings.get("ckpt_path") in (None, "last"):
+            settings["ckpt_path"] = str(last) if last.is_file() else None
 
     def before_validate(self) -> None:
         """Leave the table to the report, if there is one: Lightning's own would repeat some of it."""
@@ -76,6 +109,17 @@ class MstarCLI(LightningCLI):
         warnings.filterwarnings("ignore", "Be aware that when using `ckpt_path`", UserWarning)
 
 
+def late(callback: Callback) -> int:
+    """Where a callback stands: the checkpoints a run goes on from behind those that are chosen by a metric.
+
+    They hold the others' state. Written first, they would not know of the epoch's best, and a resumed run would take a
+    worse one for better.
+    """
+    if not isinstance(callback, ModelCheckpoint):
+        return 0
+    return 1 if callback.monitor is not None else 2
+
+
 def main(args: ArgsType = None, run: bool = True) -> MstarCLI:
     """Parse and run one command.
 
@@ -86,6 +130,7 @@ def main(args: ArgsType = None, run: bool = True) -> MstarCLI:
     return MstarCLI(
         LightningModule,
         LightningDataModule,
+        parser_class=Parser,
         subclass_mode_model=True,
         subclass_mode_data=True,
         trainer_defaults=TRAINER,

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+
+FULL = "free some space and run the same command again; what was finished is kept"
+LOCKED = "make it writable, or give another folder (--trainer.default_root_dir, or --out of mstar run)"
+HINTS = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), FULL),
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST), LOCKED),
+}
+"""What to do about an error of the disk, by its number."""
 
 
 def write_atomically(path: Path, data: bytes | str) -> None:
@@ -20,19 +31,49 @@ def write_atomically(path: Path, data: bytes | str) -> None:
         data: Its whole content.
     """
     content = data.encode() if isinstance(data, str) else data
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    with replacing(path) as file:
+        file.write(content)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Open a file that takes the place of ``path`` once all is written to it and on disk, or leaves no trace.
+
+    Raises:
+        OSError: If the disk is full or the folder cannot be written; the message gives the way out.
+    """
+    with explained(path):
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+        try:
+            with open(handle, "wb") as file:
+                os.fchmod(file.fileno(), 0o644)  # mkstemp gives 0600, which would lock others out of a shared folder
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
+            raise
+        _sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Say of an error that came from the disk and not from us what it means for the run and what to do."""
     try:
-        with open(handle, "wb") as file:
-            os.fchmod(file.fileno(), 0o644)  # mkstemp gives 0600, which would lock others out of a shared run folder
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
-    _sync_folder(path.parent)
+        yield
+    except OSError as error:
+        hint = HINTS.get(error.errno or 0)
+        if hint is None or hint in str(error):
+            raise
+        raise OSError(error.errno, f"{os.strerror(error.errno or 0)}: {hint}", str(path)) from error
+
+
+def checksum(path: Path) -> str:
+    """BLAKE2 digest of a file, 32 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
 def read_json(path: Path) -> Any:

@@ -34,6 +34,8 @@ class Prompt:
     """A worked response to imitate; only seed sets have one."""
     meta: Mapping[str, Any] = field(default_factory=dict)
     """The data set's own fields that verifiers read: ``answer_type``, ``choices``, ``precision``, ``unit``."""
+    unusable: str = ""
+    """Why it cannot be asked, in words; empty if it can. Whoever renders one that says so is told."""
 
     def require_same(self, other: Prompt) -> None:
         """Refuse another prompt of this id that shows or asks something else.

@@ -3,5 +3,6 @@
 from mstar.callbacks.benchmark_report import BenchmarkReport
 from mstar.callbacks.exploration import ExplorationMonitor
 from mstar.callbacks.export import Export
+from mstar.callbacks.parity import ParityGate
 
-__all__ = ["BenchmarkReport", "ExplorationMonitor", "Export"]
+__all__ = ["BenchmarkReport", "ExplorationMonitor", "Export", "ParityGate"]

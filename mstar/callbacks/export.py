@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from mstar.checkpoints import read_checkpoint
 from mstar.modules.policy import PolicyModule
 from mstar.modules.process_reward import ProcessRewardModule
 
@@ -35,5 +35,5 @@ class Export(Callback):
         file = folder / "checkpoints" / f"{self.checkpoint}.ckpt"
         if not file.is_file():
             raise FileNotFoundError(f"Export.checkpoint is {self.checkpoint!r}, but {file} was not saved; try 'last'.")
-        state = torch.load(file, map_location="cpu", weights_only=True)["state_dict"]
+        state = read_checkpoint(file)["state_dict"]
         pl_module.export(folder / "model", state)

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 from mstar.datamodules.served import refuse_resharding, served_policy
 from mstar.evaluation import Evaluated
 from mstar.modules.policy import PolicyModule
+from mstar.rewards.check import scored
 from mstar.rewards.reward import RewardModel
 from mstar.rollout.collect import Collector
 from mstar.rollout.engine import RolloutEngine
@@ -129,7 +130,7 @@ class BenchmarkDataModule(LightningDataModule):
             groups = collector.collect(
                 stage, policy, prompts, sampling, stable_seed(self.seed, name, what), self.weights
             )
-        return self.reward.score(ranks.share(groups)), float(stage.manifest["seconds"]["rollout"])
+        return scored(self.reward, ranks.share(groups)), float(stage.manifest["seconds"]["rollout"])
 
 
 class Chunks(Dataset[Evaluated]):

@@ -22,8 +22,10 @@ from mstar.refine.refiner import Refiner
 from mstar.rewards.reward import RewardModel
 from mstar.rollout.collect import Collector
 from mstar.rollout.engine import RolloutEngine
+from mstar.rollout.fingerprint import prompt_digest
 from mstar.rollout.native import NativeEngine
-from mstar.rollout.store import Stage, join, require_same
+from mstar.rollout.retention import KeepAll, Retention
+from mstar.rollout.store import Stage, iteration_folder, join, require_same
 from mstar.seeds import stable_seed
 from mstar.selection import Selector
 from mstar.temperature import Choice
@@ -54,6 +56,10 @@ class EvolvingDataModule(PolicyDataModule):
         token_budget: Tokens a forward pass, padding included; a batch above it is trained on in parts.
         share_prompts: Shuffle prompts and not responses, so that a prompt's kept responses stay together and it is
             computed once for them; ``None``: where the model can. False shuffles responses.
+        max_drop_rate: Share of an iteration's prompts that may be dropped, each with its reason in the store, because
+            they cannot be read or do not fit into the model's context, in [0, 1]; more stops the run.
+        replay: Run folder whose finished iterations are trained on instead of sampling; ``None`` samples.
+        retention: Which rollouts of finished iterations stay on disk; ``None`` keeps all.
     """
 
     def __init__(
@@ -73,7 +79,12 @@ class EvolvingDataModule(PolicyDataModule):
         seed: int | None = None,
         token_budget: int = 4096,
         share_prompts: bool | None = None,
+        max_drop_rate: float = 0.01,
+        replay: str | None = None,
+        retention: Retention | None = None,
     ) -> None:
+        if not 0 <= max_drop_rate <= 1:
+            raise ValueError(f"data.max_drop_rate is {max_drop_rate}; give a share in [0, 1].")
         super().__init__(reward, evaluation, engine or NativeEngine(), batch_size, seed, token_budget, share_prompts)
         self.prompts = prompts
         self.sampling = sampling
@@ -83,6 +94,9 @@ class EvolvingDataModule(PolicyDataModule):
         self.seed_cot = seed_cot
         self.advantage = advantage
         self.num_passes = num_passes
+        self.max_drop_rate = max_drop_rate
+        self.replay = None if replay is None else Path(replay)
+        self.retention = retention or KeepAll()
         self.groups: list[Group] = []
 
     def train_dataloader(self) -> StatefulDataLoader[list[Inputs]]:
@@ -98,7 +112,7 @@ class EvolvingDataModule(PolicyDataModule):
 
     def stage(self, iteration: int) -> Stage:
         """Where the rollouts of an iteration are kept."""
-        return Stage(self.run_folder / "rollouts" / f"iteration-{iteration:04d}")
+        return Stage(iteration_folder(self.replay or self.run_folder, iteration))
 
     def choice(self, iteration: int) -> Choice | None:
         """What the temperature control chose for an iteration; ``None`` if there is none, or not yet."""
@@ -108,13 +122,17 @@ class EvolvingDataModule(PolicyDataModule):
         """The iteration's groups, scored, each rollout kept or dropped with the reason.
 
         Raises:
-            RuntimeError: If nothing was kept, or the iteration was sampled with other settings.
+            RuntimeError: If nothing was kept, the iteration was sampled with other settings or from other prompts, or
+                it is to be replayed and is not there.
         """
         stage = self.stage(iteration)
         seed = stable_seed(self.seed, "rollout", iteration)
+        if self.replay is not None and not stage.sealed:
+            raise RuntimeError(nothing_to_replay(self.replay, iteration))
         if stage.sealed:
-            self._require_same(stage, seed)
-            groups = join(self.prompts.find(stage.manifest["prompts"]), stage.read())
+            if self.replay is None:
+                self._require_same(stage, seed)
+            groups = self._read(stage)
         else:
             with self.policy.inference() as policy:
                 sampling = self._sampling(iteration, policy)
@@ -122,7 +140,26 @@ class EvolvingDataModule(PolicyDataModule):
                 groups = self._collector().collect(stage, policy, prompts, sampling, seed)
         if not any(rollout.kept for group in groups for rollout in group):
             raise RuntimeError(nothing_kept(iteration, groups, stage.manifest["key"]["sampling"]))
+        if self.replay is None and self.ranks.rank == 0:
+            self.retention.prune(self.run_folder, iteration)
         return groups
+
+    def _read(self, stage: Stage) -> list[Group]:
+        """A sealed iteration's groups, joined to the prompts they were sampled from.
+
+        Raises:
+            RuntimeError: If a prompt's question, answer or image has changed since.
+        """
+        manifest = stage.manifest
+        prompts = self.prompts.find(manifest["prompts"])
+        asked = prompt_digest(prompts)
+        if manifest.get("asked", asked) != asked:
+            raise RuntimeError(
+                f"{stage.folder} was sampled from prompts that have changed since: a question, an answer or an image "
+                f"of data.prompts.source is another one now. Restore the data, or start afresh with another "
+                f"--trainer.default_root_dir."
+            )
+        return join(prompts, stage.read())
 
     def _require_same(self, stage: Stage, seed: int) -> None:
         """Refuse a finished iteration that was sampled otherwise than is asked now.
@@ -171,7 +208,7 @@ class EvolvingDataModule(PolicyDataModule):
         return self.run_folder / "temperature"
 
     def _collector(self) -> Collector:
-        return Collector(self.engine, self.reward, self.refiners, self.selectors, self.ranks)
+        return Collector(self.engine, self.reward, self.refiners, self.selectors, self.ranks, self.max_drop_rate)
 
     def _examples(self, groups: Sequence[Group]) -> list[Example]:
         written = [] if self.seed_cot is None else [self.seed_cot[i] for i in range(len(self.seed_cot))]
@@ -179,6 +216,7 @@ class EvolvingDataModule(PolicyDataModule):
         # Ids are unique within a source only, and responses that share one are trained on beside one prompt.
         apart = [replace(prompt, id=f"seed_cot/{prompt.id}") for prompt in written]
         examples = [Example(prompt, renderer.response_tokens(prompt.cot)) for prompt in apart if prompt.cot]
+        self.require_fit(examples)
         for group in groups:
             weights = self.advantage(group) if self.advantage else [1.0] * len(group)
             for rollout, weight in zip(group, weights, strict=True):
@@ -192,6 +230,15 @@ def spent(trainer: Trainer | None) -> float:
     assert trainer is not None
     budgets = ((trainer.global_step, trainer.max_steps), (trainer.current_epoch, trainer.max_epochs or -1))
     return min(1.0, max((done / budget for done, budget in budgets if budget > 0), default=0.0))
+
+
+def nothing_to_replay(run: Path, iteration: int) -> str:
+    """Say that a run has no such iteration, and what it has."""
+    there = sum(Stage(folder).sealed for folder in (run / "rollouts").glob("iteration-*"))
+    return (
+        f"data.replay is {str(run)!r}, which has no finished iteration {iteration}; it has {there} of them. Set "
+        f"trainer.max_epochs to {there}, or give a run with more: mstar rollouts ls {run}"
+    )
 
 
 def nothing_kept(iteration: int, groups: Sequence[Group], sampling: Mapping[str, Any]) -> str:

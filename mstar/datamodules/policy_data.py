@@ -19,10 +19,12 @@ from mstar.datamodules.order import dealt
 from mstar.datamodules.served import refuse_resharding, served_policy
 from mstar.evaluation import Evaluated, EvaluationBatches, EvaluationSet
 from mstar.modules.packing import pack, ragged
-from mstar.modules.policy import PolicyModule
+from mstar.modules.policy import Policy, PolicyModule
 from mstar.modules.renderer import Inputs, Renderer
 from mstar.modules.tree import shares
+from mstar.rewards.check import scored
 from mstar.rewards.reward import RewardModel
+from mstar.rollout.admit import refusal
 from mstar.rollout.engine import RolloutEngine
 from mstar.rollout.ranks import Ranks
 from mstar.seeds import run_seed, stable_seed
@@ -154,6 +156,20 @@ class PolicyDataModule(LightningDataModule, ABC):
             collate_fn=partial(collate, self.policy.renderer, self.token_budget, self.sharing),
         )
 
+    def require_fit(self, examples: Sequence[Example]) -> None:
+        """Refuse written responses that the model cannot be trained on whole: nothing is ever cut off.
+
+        Raises:
+            ValueError: Naming the first prompt that, with its response, exceeds the model's context.
+        """
+        model = self.policy.model
+        assert model is not None
+        policy = Policy(model, self.policy.renderer)
+        for example in examples:
+            length = len(example.tokens)
+            if why := refusal(policy, example.prompt, length, f"the {length:,} of its worked response"):
+                raise ValueError(why)
+
     def _measurements(self, split: str, source: PromptSource) -> DataLoader[Evaluated]:
         ranks = self.ranks
         longest = -(-len(source) // ranks.world_size)
@@ -176,7 +192,7 @@ class PolicyDataModule(LightningDataModule, ABC):
         with self.policy.inference() as policy:
             groups = self.engine.generate(policy, [Request(prompt) for prompt in prompts], sampling, seed)
             found = {group.prompt.id: group for group in groups}
-        return self.reward.score([found[prompt.id] for prompt in prompts])
+        return scored(self.reward, [found[prompt.id] for prompt in prompts])
 
 
 def known(example: Example) -> list[float]:

@@ -60,7 +60,9 @@ class WarmupDataModule(PolicyDataModule):
         first = self.trainer.current_epoch * size
         walk = range(first, first + size)
         order = passes(total, first, size, self.seed) if self.shuffle else [position % total for position in walk]
-        return self.training_loader([self._example(i) for i in order])
+        examples = [self._example(i) for i in order]
+        self.require_fit(examples)
+        return self.training_loader(examples)
 
     def _example(self, index: int) -> Example:
         prompt = self.examples[index]

@@ -6,9 +6,9 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from mstar.checkpoints import read_checkpoint
 from mstar.init_policy.restore import restore_optimizers, restore_weights
 
 
@@ -70,8 +70,7 @@ class InitPolicy(Callback, ABC):
                 f"{type(self).__name__}.warmup is {self.warmup!r}, which is no file: run the warm-up stage first, or "
                 f"give the path of its checkpoints/best.ckpt."
             )
-        checkpoint: dict[str, Any] = torch.load(self.warmup, map_location="cpu", weights_only=True, mmap=True)
-        return checkpoint
+        return read_checkpoint(self.warmup)
 
     def _count_on(self, trainer: Trainer, checkpoint: dict[str, Any]) -> None:
         """Let the global step go on from the warm-up's; epochs count iterations and begin at 0."""

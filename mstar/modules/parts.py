@@ -42,7 +42,11 @@ class PartsModule(LightningModule, ABC):
         """A part's share of the step's loss, and shares of what is logged: over all parts they add up."""
 
     def training_step(self, batch: Sequence[Inputs], batch_idx: int) -> Tensor:
-        """The step's loss; what is left to differentiate in it is the last part's share."""
+        """The step's loss; what is left to differentiate in it is the last part's share.
+
+        Raises:
+            RuntimeError: If the loss is not finite: the weights are as the step before left them.
+        """
         if batch_idx % self.trainer.accumulate_grad_batches == 0:
             self.trainer.optimizers[0].zero_grad()
         parts = self._agreed(batch)
@@ -50,6 +54,8 @@ class PartsModule(LightningModule, ABC):
         last, metrics = self._weighed(*parts[-1])
         shares.append((last.detach(), metrics))
         loss = torch.stack([share for share, _ in shares]).sum()
+        if not loss.isfinite():
+            raise RuntimeError(self._not_finite(float(loss), batch_idx))
         settings: dict[str, Any] = {"batch_size": sum(len(part["rows"]) for part in batch), "sync_dist": True}
         self.log("train/loss", loss, prog_bar=True, **settings)
         for name in metrics:
@@ -58,6 +64,15 @@ class PartsModule(LightningModule, ABC):
 
     def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Any) -> None:
         """Do nothing: Lightning asks between forward and backward, and ``training_step`` has already done it."""
+
+    def _not_finite(self, loss: float, batch_idx: int) -> str:
+        trainer = self.trainer
+        return (
+            f"the loss is {loss} at step {trainer.global_step} (batch {batch_idx} of epoch {trainer.current_epoch}); "
+            f"weights, checkpoints and rollouts are those of the step before. Lower model.optimizer.lr, set "
+            f"trainer.gradient_clip_val to 1.0, or train in bf16 or fp32 if trainer.precision ({trainer.precision}) is "
+            f"fp16; then run the same command again."
+        )
 
     def _agreed(self, batch: Sequence[Inputs]) -> list[Weighed]:
         if self.trainer.world_size == 1:

@@ -14,6 +14,7 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor
 from transformers import PreTrainedModel, ProcessorMixin
 
+from mstar.checkpoints import require_same_model
 from mstar.evaluation import Evaluated
 from mstar.modules.backbone import Backbone
 from mstar.modules.parts import PartsModule, Share
@@ -125,6 +126,11 @@ class PolicyModule(PartsModule):
     def predict_step(self, batch: Any, batch_idx: int) -> Any:
         """Give back what the datamodule made of the policy's responses (step labels)."""
         return batch
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse the weights of another model before Lightning lists hundreds of names."""
+        self.configure_model()
+        require_same_model(self, checkpoint.get("state_dict", {}))
 
     def configure_optimizers(self) -> Any:
         """Build the optimizer over trainable parameters, and the schedule, stepped after every optimizer step."""

@@ -13,13 +13,14 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 from transformers import PreTrainedModel, ProcessorMixin
 
+from mstar.checkpoints import require_same_model
 from mstar.files import read_json, write_json
 from mstar.modules.backbone import Backbone, PretrainedBackbone
 from mstar.modules.logprobs import on_device
 from mstar.modules.packing import pack, ragged
 from mstar.modules.parts import PartsModule, Share
 from mstar.modules.policy import adamw, freeze
-from mstar.modules.renderer import Inputs, Renderer
+from mstar.modules.renderer import Inputs, Renderer, vocabulary_digest
 from mstar.modules.step_heads import HEADS, ScalarHead, StepHead
 from mstar.modules.tree import shares
 from mstar.step_metrics import ScoredResponse, measure_by_kind
@@ -188,6 +189,11 @@ class ProcessRewardModule(PartsModule):
         loss = binary_cross_entropy_with_logits(logits[real], labels, reduction="sum")
         return loss / part["num_steps"].clamp(min=1)
 
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse the weights of another model before Lightning lists hundreds of names."""
+        self.configure_model()
+        require_same_model(self, checkpoint.get("state_dict", {}))
+
     def configure_optimizers(self) -> Any:
         """Build the optimizer over trainable parameters, and the schedule, stepped after every optimizer step."""
         optimizer = self.make_optimizer([p for p in self.parameters() if p.requires_grad])
@@ -212,6 +218,7 @@ class ProcessRewardModule(PartsModule):
                 "head": type(self.head).__name__,
                 "separator": self.separator,
                 "instruction": self.instruction,
+                "tokenizer": vocabulary_digest(self.processor),
             },
         )
 
@@ -221,6 +228,7 @@ class ProcessRewardModule(PartsModule):
 
         Raises:
             FileNotFoundError: If the folder holds no process reward model.
+            ValueError: If its tokenizer is not the one the model was trained with.
         """
         folder = Path(folder)
         if not (folder / HEAD).is_file():
@@ -232,6 +240,13 @@ class ProcessRewardModule(PartsModule):
         head = HEADS[settings["head"]]()
         module = cls(PretrainedBackbone(str(folder)), head, settings["separator"], settings["instruction"])
         module.configure_model()
+        assert module.processor is not None
+        found = vocabulary_digest(module.processor)
+        if found != settings.get("tokenizer", found):
+            raise ValueError(
+                f"{folder} holds another tokenizer than its model was trained with: its steps would end at wrong "
+                f"tokens. Restore tokenizer.json from the run that made it, or train it again."
+            )
         module.head.load_state_dict(load_file(folder / HEAD))
         return module.eval()
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
 import torch
+from PIL.Image import Image
 from torch import Tensor, nn
 from transformers import PreTrainedModel, ProcessorMixin
 
@@ -34,11 +36,18 @@ class Renderer:
         self.instruction = instruction
         self.longest = 0
         """Tokens of the longest prompt processed so far."""
+        self._added: dict[tuple[int, int], int] = {}
         if self.tokenizer.pad_token_id is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
 
     def text(self, prompt: Prompt) -> str:
-        """Render a prompt as the text the processor expands: chat template, images first, generation prompt."""
+        """Render a prompt as the text the processor expands: chat template, images first, generation prompt.
+
+        Raises:
+            ValueError: If the prompt cannot be asked (``Prompt.unusable``).
+        """
+        if prompt.unusable:
+            raise ValueError(prompt.unusable)
         question = f"{prompt.question}\n{self.instruction}" if self.instruction else prompt.question
         content: list[dict[str, str]] = [{"type": "image"}] * len(prompt.images)
         messages = [{"role": "user", "content": [*content, {"type": "text", "text": question}]}]
@@ -84,6 +93,18 @@ class Renderer:
     def _begun(self, text: str) -> bool:
         """Whether the chat template wrote the token that begins a text: then the tokenizer must not add another."""
         return self.tokenizer.bos_token is not None and text.startswith(self.tokenizer.bos_token)
+
+    def num_tokens(self, prompt: Prompt) -> int:
+        """Tokens a prompt takes, images included; no pixel is looked at if an image of each size was counted before."""
+        return len(self.unexpanded(prompt)) + sum(map(self.added_tokens, prompt.images))
+
+    def added_tokens(self, image: Image) -> int:
+        """Tokens by which the processor expands an image; those of equal size take the same."""
+        if image.size not in self._added:
+            bare = Prompt("", "?", (image,))
+            expanded = int(self.process([bare])["attention_mask"].sum())
+            self._added[image.size] = expanded - len(self.unexpanded(bare))
+        return self._added[image.size]
 
     def encode(self, prompts: Sequence[Prompt], prefixes: Sequence[Sequence[int]] | None = None) -> Inputs:
         """Encode prompts, left-padded, each with the beginning of a response if ``prefixes`` has one.
@@ -181,6 +202,13 @@ def placeholders(model: PreTrainedModel) -> list[int]:
     config = model.config.to_dict()
     names = ("image_token_id", "image_token_index", "video_token_id", "video_token_index", "audio_token_id")
     return sorted({config[name] for name in names if isinstance(config.get(name), int)})
+
+
+def vocabulary_digest(processor: ProcessorMixin) -> str:
+    """Digest of a tokenizer's tokens and their ids; 16 hexadecimal digits."""
+    tokenizer: Any = processor
+    tokens = sorted(tokenizer.tokenizer.get_vocab().items())
+    return hashlib.blake2b(repr(tokens).encode(), digest_size=8).hexdigest()
 
 
 def end_tokens(model: PreTrainedModel, renderer: Renderer) -> list[int]:

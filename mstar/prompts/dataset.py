@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+from datasets.exceptions import DatasetGenerationError
 from PIL.Image import Image
 
-from mstar.prompts.images import LazyImages, listed, open_image
+from mstar.prompts.images import LazyImages, listed, open_image, readable
+from mstar.prompts.lines import explain
 from mstar.prompts.listed import ListedPrompts
+from mstar.prompts.unusable import UnusablePromptError
 from mstar.types import Prompt
 
 LOCAL = {".jsonl": "json", ".json": "json", ".parquet": "parquet"}
@@ -61,14 +64,24 @@ class DatasetPrompts(ListedPrompts):
         return len(self.rows)
 
     def __getitem__(self, index: int, /) -> Prompt:
+        """The prompt of a row; its images are opened once here, so that one that cannot be shown is named now.
+
+        Raises:
+            UnusablePromptError: If its question is empty or an image cannot be shown; the message names file and row.
+        """
         row = self.stored[index]
         ours = {name: row[column] for name, column in self.columns.items()}
-        if ours["question"] is None:
-            raise ValueError(f"{self.path}, row {index}: {self.columns['question']!r} is empty; fill it in.")
+        images = LazyImages(len(listed(ours.get("images"))), partial(self._open, index))
+        try:
+            if ours["question"] is None or not str(ours["question"]).strip():
+                raise ValueError(f"{self.path}, row {index}: {self.columns['question']!r} is empty; fill it in.")
+            list(images)
+        except ValueError as error:
+            raise UnusablePromptError(self._ids[index], str(error)) from error
         return Prompt(
             id=self._ids[index],
             question=str(ours["question"]),
-            images=LazyImages(len(listed(ours.get("images"))), partial(self._open, index)),
+            images=images,
             answer=_text(ours.get("answer")),
             kind=_text(ours.get("kind")) or "",
             cot=_text(ours.get("cot")),
@@ -76,8 +89,12 @@ class DatasetPrompts(ListedPrompts):
         )
 
     def _open(self, index: int) -> list[Image]:
-        cell = self.pictures[index][self.columns["images"]]
-        return [open_image(value, self.root, f"{self.path}, row {index}") for value in listed(cell)]
+        if "images" not in self.columns:
+            return []
+        where = f"{self.path}, row {index}"
+        with readable(where, "Its bytes are in the data set: fetch it again."):  # some are decoded here
+            cell = self.pictures[index][self.columns["images"]]
+        return [open_image(value, self.root, where) for value in listed(cell)]
 
     def ids(self) -> Sequence[str]:
         """The rows' ids."""
@@ -117,18 +134,27 @@ def _load(path: str, split: str) -> Any:
     if kind is None:
         return datasets.load_dataset(path, split=split)
     if not Path(path).is_file():
-        raise FileNotFoundError(f"There is no file {path!r}; give a hub id, or an existing .jsonl or .parquet file.")
-    return datasets.load_dataset(kind, data_files=path, split="train")
+        advice = (
+            "download it and give its path" if "://" in path else "give a hub id, or an existing .jsonl or .parquet"
+        )
+        raise FileNotFoundError(f"There is no file {path!r}; {advice} file.")
+    try:
+        rows = datasets.load_dataset(kind, data_files=path, split="train")
+    except (DatasetGenerationError, StopIteration, ValueError) as error:  # the latter two of files without rows
+        cause = error.__cause__ or error
+        told = explain(Path(path)) if kind == "json" else f"{path} cannot be read as Parquet ({cause}). Fetch it again."
+        raise ValueError(told) from error
+    return _undecoded(rows)
 
 
 def _undecoded(rows: Any) -> Any:
-    """The same rows with images as they are stored, so that a row can be read without decoding them."""
+    """Images of a local file stay as they are stored, so that one place opens them and looks at what it opens."""
     stored = datasets.Image(decode=False)
-    for column, feature in rows.features.items():
+    for name, feature in rows.features.items():
         if isinstance(feature, datasets.Image):
-            rows = rows.cast_column(column, stored)
+            rows = rows.cast_column(name, stored)
         elif isinstance(feature, datasets.List) and isinstance(feature.feature, datasets.Image):
-            rows = rows.cast_column(column, datasets.List(stored))
+            rows = rows.cast_column(name, datasets.List(stored))
     return rows
 
 

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import struct
+import warnings
+import zlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any, overload
 
+import numpy as np
 from PIL import Image
+
+MAX_PIXELS = 2**26
+"""Pixels an image may have, 67 million: 200 MB once decoded. A file of a few kilobytes can claim billions."""
+SEVERAL = frozenset({"MPO", "TIFF", "ICO", "PSD"})
+"""Formats in which cameras, scanners and editors put previews or pages behind the one image that is meant."""
+BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error)
+"""What Pillow's readers raise on bytes that are not what they claim to be."""
 
 
 def open_image(value: Any, root: Path, where: str) -> Image.Image:
@@ -19,25 +31,60 @@ def open_image(value: Any, root: Path, where: str) -> Image.Image:
         where: File and row, for messages.
 
     Raises:
-        ValueError: If it cannot be read, or its path leaves the root.
+        ValueError: If it cannot be read, is too large, moves, or its path leaves the root.
     """
     if isinstance(value, Image.Image):
-        return value.convert("RGB")
+        return _still(value, where)
     if not isinstance(value, dict):
         value = {"bytes": None, "path": value}  # as Parquet has it that was not written by `datasets`
-    stored = value["bytes"]
+    stored, path = value.get("bytes"), value.get("path")
+    if stored is None and path is None:
+        raise ValueError(f"{where}: an image has neither bytes nor a path. Fill the cell in, or empty it.")
+    source = inside(root, path, where) if stored is None else BytesIO(stored)
+    hint = (
+        f"Paths are relative to image_root ({root}); set it to the folder that holds them."
+        if stored is None
+        else "Its bytes are in the file: fetch it again."
+    )
+    with readable(where, hint), Image.open(source) as image:
+        return _still(image, where)
+
+
+@contextmanager
+def readable(where: str, hint: str) -> Iterator[None]:
+    """Say where an image stands that Pillow cannot read, and what to do."""
     try:
-        with Image.open(BytesIO(stored) if stored else inside(root, value["path"], where)) as image:
-            return image.convert("RGB")
-    except OSError as error:
-        raise ValueError(
-            f"{where}: an image cannot be read ({error}). "
-            + (
-                "Its bytes are in the file: fetch it again."
-                if stored
-                else f"Paths are relative to image_root ({root}); set it to the folder that holds them."
-            )
-        ) from error
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            yield
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ValueError(f"{where}: an image is too large to be opened ({error}). Make it smaller.") from error
+    except ImageError:
+        raise
+    except BROKEN as error:
+        raise ImageError(f"{where}: an image cannot be read ({error}). {hint}") from error
+
+
+class ImageError(ValueError):
+    """An image that cannot be shown to a model; the message says where it stands."""
+
+
+def _still(image: Image.Image, where: str) -> Image.Image:
+    """One picture in RGB."""
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise ImageError(
+            f"{where}: an image has {width:,} × {height:,} pixels, more than the {MAX_PIXELS:,} that are opened. "
+            f"Make it smaller: models look at a few million."
+        )
+    frames = getattr(image, "n_frames", 1)  # Pillow: "not all images have this attribute"
+    if frames > 1 and image.format not in SEVERAL:
+        raise ImageError(f"{where}: an image moves ({frames} frames of {image.format}). Save the frame that is meant.")
+    if image.mode in ("I", "F"):
+        raise ImageError(f"{where}: an image holds numbers without a scale (mode {image.mode}). Save it as 8-bit RGB.")
+    if image.mode.startswith("I;16"):  # Pillow would clip nearly all of it to white
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    return image.convert("RGB")
 
 
 class LazyImages(Sequence[Image.Image]):
@@ -77,14 +124,23 @@ def inside(root: Path, value: Any, where: str) -> Path:
     """The file that a path below ``root`` names.
 
     Raises:
-        ValueError: If it lies elsewhere.
+        ValueError: If it lies elsewhere, or is an address.
     """
+    if "://" in str(value):
+        raise ValueError(
+            f"{where}: image {str(value)[:200]!r} is an address; nothing is fetched while a run reads its prompts. "
+            f"Download the images, set image_root to their folder, and give paths."
+        )
+    if "\0" in str(value):
+        raise ValueError(f"{where}: image {str(value)!r} is no path. Paths are relative to image_root ({root}).")
     file = (root / str(value)).resolve()
     if not file.is_relative_to(root.resolve()):
         raise ValueError(
             f"{where}: image {str(value)!r} lies outside image_root ({root}). Set image_root to a folder that holds "
             f"all images (links are followed)."
         )
+    if file.exists() and not file.is_file():
+        raise ValueError(f"{where}: image {str(value)!r} is no file. Paths are relative to image_root ({root}).")
     return file
 
 

@@ -7,6 +7,7 @@ from math import ceil
 from typing import Any
 
 from mstar.prompts.pool import PromptPool
+from mstar.prompts.unusable import read_prompts
 from mstar.types import Group, Prompt, PromptSource
 
 
@@ -29,7 +30,7 @@ class OrderedWalk(PromptPool):
     def prompts(self, iteration: int, progress: float = 0.0) -> list[Prompt]:
         """The iteration's interval."""
         begin = start_of(iteration, self.interval, len(self.source))
-        return [self.source[i] for i in range(begin, min(begin + self.interval, len(self.source)))]
+        return read_prompts(self.source, range(begin, min(begin + self.interval, len(self.source))))
 
     def update(self, groups: Sequence[Group]) -> None:
         """Learn nothing."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from mstar.prompts.ordered_walk import length_of, start_of
 from mstar.prompts.pool import PromptPool
+from mstar.prompts.unusable import read_prompts
 from mstar.types import Group, Prompt, PromptSource
 
 
@@ -40,7 +41,7 @@ class Unsolved(PromptPool):
                 f"to {iteration}, or give data.prompts.source more prompts."
             )
         ahead = [index for index in left if index >= begin]
-        return [self.source[index] for index in (ahead + left)[: min(self.interval, len(left))]]
+        return read_prompts(self.source, (ahead + left)[: min(self.interval, len(left))])
 
     def update(self, groups: Sequence[Group]) -> None:
         """Remember the prompts with a correct response."""

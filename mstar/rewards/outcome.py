@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mstar.answers.verifier import Verifier
-from mstar.answers.verify import verify
+from mstar.answers.verify import Judgement, verify
+from mstar.limits import TimeLimitError, time_limit
 from mstar.rewards.reward import RewardModel, with_reward
 from mstar.types import Group, Prompt, Rollout
 
@@ -19,12 +20,19 @@ class OutcomeReward(RewardModel):
 
     Args:
         verifier: Judges a response's text against its prompt: a function or, by ``class_path``, a class (`Verifier`).
-            The default demands a stated answer and compares it by the prompt's type.
+            The default demands a stated answer and compares it by the prompt's type. What it raises ends the run, with
+            a note that names prompt and response.
         max_unscorable_rate: Share of unscorable responses above which scoring stops, in [0, 1].
+        time_limit: Seconds the verifier may take for a response, > 0; one that takes longer is unscorable.
     """
 
-    def __init__(self, verifier: Verifier = verify, max_unscorable_rate: float = 0.05) -> None:
+    def __init__(
+        self, verifier: Verifier = verify, max_unscorable_rate: float = 0.05, time_limit: float = 60.0
+    ) -> None:
+        if time_limit <= 0:
+            raise ValueError(f"reward.time_limit is {time_limit}; give seconds above 0.")
         self.verifier = verifier
+        self.time_limit = time_limit
         self.max_unscorable_rate = max_unscorable_rate
 
     def score(self, groups: Sequence[Group]) -> list[Group]:
@@ -38,7 +46,14 @@ class OutcomeReward(RewardModel):
         return scored
 
     def _judge(self, rollout: Rollout, prompt: Prompt) -> Rollout:
-        judgement = self.verifier(rollout.text, prompt)
+        try:
+            with time_limit(self.time_limit):
+                judgement = self.verifier(rollout.text, prompt)
+        except TimeLimitError as error:
+            judgement = Judgement("unscorable", None, f"the verifier {error}; reward.time_limit is {self.time_limit:g}")
+        except Exception as error:
+            error.add_note(f"The verifier was judging response {rollout.index} to prompt {prompt.id!r}.")
+            raise
         judged = replace(rollout, verdict=judgement.verdict, answer=judgement.answer, why=judgement.reason)
         return with_reward(judged, "outcome", float(judgement.verdict == "correct"))
 

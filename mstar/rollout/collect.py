@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
+
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from mstar.modules.policy import Policy
 from mstar.refine.refiner import Refiner
+from mstar.rewards.check import scored
 from mstar.rewards.reward import RewardModel
+from mstar.rollout.admit import require_few, unusable
 from mstar.rollout.engine import RolloutEngine, require_distinct
 from mstar.rollout.fingerprint import fingerprint, prompt_digest
 from mstar.rollout.ranks import Ranks
-from mstar.rollout.store import Key, Stage, join
+from mstar.rollout.store import Key, Part, Stage, join
 from mstar.selection import Selector, select_all
 from mstar.types import Group, Prompt, Request, Sampling
 
@@ -28,6 +32,8 @@ class Collector:
     selectors: Sequence[Selector] | None = None
     """``None`` decides nothing; without any selector every response is kept."""
     ranks: Ranks = field(default_factory=Ranks)
+    max_drop_rate: float = 0.0
+    """Share of prompts that may be dropped because they cannot be asked, in [0, 1]; more stops the stage."""
 
     def collect(
         self,
@@ -51,7 +57,9 @@ class Collector:
             weights: The policy's `fingerprint`, where it is known from another stage; ``None`` reads all weights.
 
         Raises:
-            RuntimeError: If the stage was begun from another policy, sampling, seed or other prompts.
+            RuntimeError: If the stage was begun from another policy, sampling, seed or other prompts; if more prompts
+                than ``max_drop_rate`` cannot be asked; or if a reward is not a finite number.
+            SIGTERMException: If the run was told to stop; finished groups are on disk.
             ValueError: If two prompts have the same id.
         """
         require_distinct([Request(prompt) for prompt in prompts])
@@ -62,30 +70,35 @@ class Collector:
             self._generate(stage, key, policy, prompts, sampling, seed)
             generated = time.monotonic()
             self._score(stage, policy, prompts, sampling, seed)
-            scored = time.monotonic()
-            seconds = {"rollout": generated - began, "reward": scored - generated}
+            seconds = {"rollout": generated - began, "reward": time.monotonic() - generated}
             self._seal(stage, key, prompts, seed, seconds, self.engine.account.since(before))
         self.ranks.barrier()
+        leave_if_told(self.ranks)
         return join(prompts, stage.read())
 
     def _generate(
         self, stage: Stage, key: Key, policy: Policy, prompts: Sequence[Prompt], sampling: Sampling, seed: int
     ) -> None:
-        done = stage.generated()
+        known = stage.generated().keys() | stage.dropped().keys()
         self.ranks.barrier()  # everyone has read what is there before anyone appends
-        mine = [Request(prompt) for prompt in self.ranks.share(prompts) if prompt.id not in done]
+        mine = [prompt for prompt in self.ranks.share(prompts) if prompt.id not in known]
         with stage.part(self.ranks.rank, key) as part:
-            for group in self.engine.generate(policy, mine, sampling, seed):
-                part.append(group)
+            for name, reason in unusable(policy, mine, sampling).items():
+                part.drop(name, reason)
+            self.ranks.barrier()
+            dropped = stage.dropped()
+            require_few(dropped, len(prompts), self.max_drop_rate)
+            requests = [Request(prompt) for prompt in mine if prompt.id not in dropped]
+            write_groups(part, self.engine.generate(policy, requests, sampling, seed), self.ranks)
         self.ranks.barrier()
 
     def _score(self, stage: Stage, policy: Policy, prompts: Sequence[Prompt], sampling: Sampling, seed: int) -> None:
         groups = join(self.ranks.share(prompts), stage.generated())
         if self.reward is not None:
-            groups = self.reward.score(groups)
+            groups = scored(self.reward, groups)
             for refiner in self.refiners:
                 extra = refiner.refine(groups, policy, self.engine, sampling, seed)
-                groups = merge(groups, self.reward.score(extra))
+                groups = merge(groups, scored(self.reward, extra))
         stage.write_scored(self.ranks.rank, groups)
         self.ranks.barrier()
 
@@ -102,6 +115,27 @@ class Collector:
             groups = join(prompts, stage.read_scored(self.ranks.world_size))
             selected = groups if self.selectors is None else select_all(self.selectors, groups, seed)
             stage.seal(selected, key, seconds, spent)
+
+
+def write_groups(part: Part, groups: Iterable[Group], ranks: Ranks) -> None:
+    """Write groups down as they finish.
+
+    Raises:
+        SIGTERMException: Behind the next finished group, if the run was told to stop.
+    """
+    for group in groups:
+        part.append(group)
+        leave_if_told(ranks)
+
+
+def leave_if_told(ranks: Ranks) -> None:
+    """Leave, where everything that is finished is on disk.
+
+    Raises:
+        SIGTERMException: If the run was told to stop.
+    """
+    if ranks.leaving():
+        raise SIGTERMException
 
 
 def make_key(

@@ -13,8 +13,9 @@ import pyarrow.parquet as pq
 
 from mstar.files import write_atomically
 from mstar.modules.policy import Policy
+from mstar.rewards.check import scored
 from mstar.rewards.reward import RewardModel
-from mstar.rollout.collect import Collector, make_key
+from mstar.rollout.collect import Collector, make_key, write_groups
 from mstar.rollout.engine import RolloutEngine
 from mstar.rollout.ranks import Ranks
 from mstar.rollout.store import Key, Stage, require_same
@@ -109,11 +110,10 @@ class Labeller:
         own = {prompt.id for prompt in ranks.share(prompts)}  # a prompt's requests together: it is computed once
         mine = [request for request in requests if request.prompt.id in own and request.key not in done]
         with stage.part(ranks.rank, key) as part:
-            for group in self.engine.generate(policy, mine, sampling, self.seed):
-                part.append(group)
+            write_groups(part, self.engine.generate(policy, mine, sampling, self.seed), ranks)
         ranks.barrier()
         rollouts = stage.generated()
-        groups = self.reward.score([Group(request.prompt, rollouts[request.key]) for request in requests])
+        groups = scored(self.reward, [Group(request.prompt, rollouts[request.key]) for request in requests])
         shares = [sum(r.correct for r in group) / len(group) for group in groups]
         return dict(zip((request.key for request in requests), shares, strict=True))
 

@@ -25,12 +25,19 @@ from typing import Any, TextIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mstar.files import read_json, write_atomically, write_json
+from mstar.files import checksum, explained, read_json, write_atomically, write_json
+from mstar.rollout.fingerprint import prompt_digest
 from mstar.types import Group, Prompt, Rollout
 
 SYNC_SECONDS = 1.0  # a power cut may lose this much; a killed process loses nothing it flushed
 Key = Mapping[str, Any]
+ROLLOUTS, MANIFEST = "rollouts.parquet", "manifest.json"
 FIELDS = {field.name for field in fields(Rollout)}
+
+
+def iteration_folder(run: Path, iteration: int) -> Path:
+    """Where a run keeps the rollouts of an iteration."""
+    return run / "rollouts" / f"iteration-{iteration:04d}"
 
 
 class Stage:
@@ -46,12 +53,12 @@ class Stage:
     @property
     def sealed(self) -> bool:
         """Whether the stage is complete; nothing is written to it any more."""
-        return (self.folder / "manifest.json").is_file()
+        return (self.folder / MANIFEST).is_file()
 
     @property
     def manifest(self) -> dict[str, Any]:
         """The seal of a complete stage."""
-        manifest: dict[str, Any] = read_json(self.folder / "manifest.json")
+        manifest: dict[str, Any] = read_json(self.folder / MANIFEST)
         return manifest
 
     def open(self, key: Key) -> None:
@@ -60,7 +67,8 @@ class Stage:
         Raises:
             RuntimeError: If the folder was made from something else; the message names what differs.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
+        with explained(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
         found = self.manifest["key"] if self.sealed else self._key_of_parts()
         if found is not None:
             require_same(found, json.loads(json.dumps(key)), self.folder)
@@ -72,6 +80,13 @@ class Stage:
     def generated(self) -> dict[str, tuple[Rollout, ...]]:
         """Finished groups of all ranks so far, by name."""
         return {name: rollouts for path in self._parts() for name, rollouts in read_part(path)}
+
+    def dropped(self) -> dict[str, str]:
+        """Why prompts were not asked, by id; of all ranks so far, or of the sealed stage."""
+        if self.sealed:
+            reasons: dict[str, str] = self.manifest.get("dropped", {})
+            return reasons
+        return {name: reason for path in self._parts() for name, reason in read_drops(path)}
 
     def write_scored(self, rank: int, groups: Sequence[Group]) -> None:
         """Write this rank's scored groups, whole or not at all."""
@@ -97,13 +112,17 @@ class Stage:
             seconds: Wall time of the stage's phases.
             spent: What the engine of rank 0 counted since the stage was last begun (``Account``).
         """
-        write_atomically(self.folder / "rollouts.parquet", to_parquet(groups))
+        write_atomically(self.folder / ROLLOUTS, to_parquet(groups))
+        dropped = self.dropped()
         rollouts = [rollout for group in groups for rollout in group]
         manifest = {
             "key": dict(key),
             "prompts": [group.prompt.id for group in groups],
+            "asked": prompt_digest([group.prompt for group in groups]),
+            "dropped": dropped,
             "counts": {
                 "prompts": len(groups),
+                "dropped": len(dropped),
                 "rollouts": len(rollouts),
                 "correct": sum(r.correct for r in rollouts),
                 "unscorable": sum(r.verdict == "unscorable" for r in rollouts),
@@ -112,15 +131,48 @@ class Stage:
             },
             "seconds": dict(seconds),
             "spent": dict(spent or {}),
+            "checksums": {ROLLOUTS: checksum(self.folder / ROLLOUTS)},
             "versions": {name: version(name) for name in ("torch", "transformers", "lightning")},
         }
-        write_json(self.folder / "manifest.json", manifest)
+        write_json(self.folder / MANIFEST, manifest)
         for leftover in [*self._parts(), *self.folder.glob("scored-*.parquet")]:
             leftover.unlink()
 
     def read(self) -> dict[str, tuple[Rollout, ...]]:
-        """Rollouts of a sealed stage by prompt id."""
-        return from_parquet(self.folder / "rollouts.parquet")
+        """Rollouts of a sealed stage by prompt id.
+
+        Raises:
+            RuntimeError: If they are not what was sealed: removed, or changed on disk.
+        """
+        self.verify()
+        return from_parquet(self.rollouts)
+
+    @property
+    def rollouts(self) -> Path:
+        """The Parquet file of a sealed stage."""
+        return self.folder / str(self.manifest.get("rollouts", ROLLOUTS))
+
+    def amend(self, **changes: Any) -> None:
+        """Change what the manifest says, as a retention policy does."""
+        write_json(self.folder / MANIFEST, {**self.manifest, **changes})
+
+    def verify(self) -> None:
+        """Hold the files of a sealed stage against the checksums in its manifest.
+
+        Raises:
+            RuntimeError: Naming the file that is missing or has changed.
+        """
+        manifest = self.manifest
+        for name, expected in manifest.get("checksums", {}).items():
+            file = self.folder / name
+            if not file.is_file():
+                pruned = f": {manifest['retention']}" if "retention" in manifest else ""
+                raise RuntimeError(f"{file} is gone{pruned}. Restore it from a copy, or give a run that still has it.")
+            if checksum(file) != expected:
+                raise RuntimeError(
+                    f"{file} is not what was sealed: its checksum is {checksum(file)}, the manifest's {expected}. "
+                    f"Restore it from a copy, or remove {self.folder} to sample it again."
+                )
 
     def _parts(self) -> list[Path]:
         return sorted(self.folder.glob("part-*.jsonl"))
@@ -144,10 +196,15 @@ class Part:
 
     def __enter__(self) -> Part:
         whole = _whole_lines(self.path)
-        self.file = open(self.path, "a", encoding="utf-8")
-        self.file.truncate(sum(len(line) for line in whole))
-        if not whole:
-            self._write({"key": dict(self.key)})
+        with explained(self.path):
+            self.file = open(self.path, "a", encoding="utf-8")
+        try:
+            self.file.truncate(sum(len(line) for line in whole))
+            if not whole:
+                self._write({"key": dict(self.key)})
+        except BaseException:
+            self.file.close()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -159,30 +216,60 @@ class Part:
         """Write a finished group under its name."""
         self._write({"name": group.name, "rollouts": [vars(rollout) for rollout in group]})
 
+    def drop(self, name: str, reason: str) -> None:
+        """Write down why a prompt is not asked."""
+        self._write({"name": name, "dropped": reason})
+
     def _write(self, record: Mapping[str, Any]) -> None:
         assert self.file is not None
-        self.file.write(json.dumps(record) + "\n")
-        self.file.flush()
+        with explained(self.path):
+            self.file.write(json.dumps(record) + "\n")
+            self.file.flush()
         if time.monotonic() - self.synced > SYNC_SECONDS:
             self._sync()
 
     def _sync(self) -> None:
         assert self.file is not None
-        os.fsync(self.file.fileno())
+        with explained(self.path):
+            os.fsync(self.file.fileno())
         self.synced = time.monotonic()
 
 
 def read_head(path: Path) -> Any:
     """The key a part was begun with; ``None`` if the run was killed before it was written."""
     lines = _whole_lines(path)
-    return json.loads(lines[0])["key"] if lines else None
+    if not lines:
+        return None
+    try:
+        return json.loads(lines[0])["key"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise RuntimeError(
+            f"{path}, line 1: this is not the key of a stage ({error!r}). Restore the file from a copy, or remove it "
+            f"to sample its groups again."
+        ) from error
 
 
 def read_part(path: Path) -> Iterator[tuple[str, tuple[Rollout, ...]]]:
     """Finished groups of a part; a torn last line is left out."""
-    for line in _whole_lines(path)[1:]:
-        record = json.loads(line)
-        yield record["name"], tuple(rollout_of(row) for row in record["rollouts"])
+    for record in _records(path):
+        if "rollouts" in record:
+            yield record["name"], tuple(rollout_of(row) for row in record["rollouts"])
+
+
+def read_drops(path: Path) -> Iterator[tuple[str, str]]:
+    """Prompts a part's rank could not ask, each with the reason."""
+    return ((record["name"], record["dropped"]) for record in _records(path) if "dropped" in record)
+
+
+def _records(path: Path) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(_whole_lines(path)[1:], start=2):
+        try:
+            yield json.loads(line)
+        except ValueError as error:
+            raise RuntimeError(
+                f"{path}, line {number}: this is no group any more ({error}). Take the line out to sample its group "
+                f"again; the other lines stay."
+            ) from error
 
 
 def _whole_lines(path: Path) -> list[bytes]:

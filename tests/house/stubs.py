@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from mstar.answers import Judgement
+from mstar.cli import main
 from mstar.demo.scenes import DigitScenes
-from mstar.types import Prompt
+from mstar.modules.policy import Policy
+from mstar.rollout import NativeEngine
+from mstar.types import Group, Prompt, Request, Sampling
 
 
 def even_length(text: str, prompt: Prompt) -> Judgement:
@@ -105,3 +112,138 @@ class Batches(Callback):
         if not self.seen:
             self.first.update({name: value.clone() for name, value in pl_module.state_dict().items()})
         self.seen.append(batch)
+
+
+class KillInValidation(Callback):
+    """Ends the run in the validation of an epoch.
+
+    Args:
+        epoch: From 0.
+    """
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def on_validation_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        """Raise before the first batch is measured."""
+        if trainer.current_epoch == self.epoch:
+            raise Killed(f"validation of epoch {self.epoch}")
+
+
+class SignalAtStep(Callback):
+    """Sends this process a signal in the batch that follows an optimizer step.
+
+    Args:
+        step: Number of optimizer steps done.
+        number: The signal's.
+        rank: Which process is sent it.
+    """
+
+    def __init__(self, step: int, number: int = 15, rank: int = 0) -> None:
+        self.step = step
+        self.number = number
+        self.rank = rank
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Send it once the step is reached."""
+        if trainer.global_rank == self.rank and trainer.global_step == self.step:
+            os.kill(os.getpid(), self.number)
+
+
+class SignalAtGroup:
+    """The native engine, which sends this process a signal as a group finishes.
+
+    Args:
+        group: Number of groups finished before.
+        number: The signal's.
+    """
+
+    def __init__(self, group: int, number: int = 15) -> None:
+        self.group = group
+        self.number = number
+        self.engine = NativeEngine(rows=4)
+        self.account = self.engine.account
+        self.finished = 0
+
+    def generate(self, policy: Policy, requests: Sequence[Request], sampling: Sampling, seed: int) -> Iterator[Group]:
+        """As the native engine does."""
+        for group in self.engine.generate(policy, requests, sampling, seed):
+            if self.finished == self.group:
+                os.kill(os.getpid(), self.number)
+            self.finished += 1
+            yield group
+
+
+class RunAgain(Callback):
+    """Starts the same command in the middle of the run.
+
+    Args:
+        config: Configuration file of the run.
+    """
+
+    def __init__(self, config: str) -> None:
+        self.config = config
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """As a second user would."""
+        main(["fit", "-c", self.config, f"--trainer.default_root_dir={trainer.default_root_dir}"])
+
+
+class SignalInValidation(Callback):
+    """Sends this process SIGTERM as the first batch of the first validation is measured."""
+
+    def on_validation_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        """Send it."""
+        if trainer.current_epoch == 0 and batch_idx == 0:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+class DieAtStep(Callback):
+    """One rank dies in the batch that follows an optimizer step.
+
+    Args:
+        rank: Which.
+        step: Number of optimizer steps done.
+        by: ``raise``, or ``kill``.
+    """
+
+    def __init__(self, rank: int, step: int, by: str = "raise") -> None:
+        self.rank = rank
+        self.step = step
+        self.by = by
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Die once the step is reached."""
+        if trainer.global_rank == self.rank and trainer.global_step == self.step:
+            print(f"dying at {time.time()}", flush=True)
+            if self.by == "kill":
+                os.kill(os.getpid(), signal.SIGKILL)
+            raise ZeroDivisionError(f"rank {self.rank} divided by zero")
+
+
+def every_fourth_prompt(text: str, prompt: Prompt) -> Judgement:
+    """Likes all responses to every fourth scene: with four ranks, those of the first one alone."""
+    good = int(prompt.id.rpartition("-")[2]) % 4 == 0
+    return Judgement("correct" if good else "wrong", text[-1:], "fourth" if good else "not the fourth")
+
+
+class SpoilAtStep(Callback):
+    """Makes a weight something that is no number, before the batch that follows an optimizer step.
+
+    Args:
+        step: Number of optimizer steps done.
+        value: The weight's new value.
+    """
+
+    def __init__(self, step: int, value: str) -> None:
+        self.step = step
+        self.value = float(value)
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Spoil it once the step is reached."""
+        if trainer.global_step == self.step:
+            next(p for n, p in pl_module.named_parameters() if "embed_tokens" in n).data.fill_(self.value)

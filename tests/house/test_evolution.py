@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from mstar.cli import main
 from tests.house.stubs import Killed
@@ -86,6 +87,37 @@ def test_killed_in_mid_epoch_and_resumed_equals_uninterrupted(uninterrupted: Pat
         fit(tmp_path, "--trainer.callbacks+=tests.house.stubs.KillAtStep", f"--trainer.callbacks.step={step}")
     fit(tmp_path)
     assert_same(uninterrupted, tmp_path)
+
+
+@pytest.mark.parametrize("epoch", [0, 1])
+def test_killed_in_a_validation_and_resumed_equals_uninterrupted(
+    uninterrupted: Path, tmp_path: Path, epoch: int
+) -> None:
+    with pytest.raises(Killed):
+        fit(tmp_path, "--trainer.callbacks+=tests.house.stubs.KillInValidation", f"--trainer.callbacks.epoch={epoch}")
+    fit(tmp_path)
+    assert_same(uninterrupted, tmp_path)
+    assert logged(tmp_path) == logged(uninterrupted)
+
+
+def logged(run: Path) -> dict[str, list[tuple[int, float]]]:
+    """Every epoch's accuracy and every step's loss."""
+    events = EventAccumulator(str(run / "logs")).Reload()
+    return {name: [(e.step, e.value) for e in events.Scalars(name)] for name in ("val/accuracy", "train/loss")}
+
+
+def test_a_resume_at_an_epoch_end_knows_the_best_checkpoint(tmp_path: Path) -> None:
+    best = {"filename": "best", "monitor": "val/accuracy", "mode": "max", "enable_version_counter": "false"}
+    watched = [f"--trainer.callbacks.{name}={value}" for name, value in best.items()]
+    more = [
+        "--trainer.callbacks+=lightning.pytorch.callbacks.ModelCheckpoint",
+        *watched,
+    ]  # stands behind those of "last"
+    with pytest.raises(Killed):
+        fit(tmp_path, *more, "--trainer.callbacks+=tests.house.stubs.KillAtStep", "--trainer.callbacks.step=3")
+    states = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)["callbacks"].values()
+    (chosen,) = [state for state in states if state.get("monitor") == "val/accuracy"]
+    assert chosen["best_model_score"] is not None and chosen["best_model_path"].endswith("best.ckpt")
 
 
 def test_a_finished_run_is_left_alone(uninterrupted: Path) -> None:
