@@ -71,7 +71,7 @@ def search(how: Search, folder: Path, engine: PeakedEngine, iteration: int = 0, 
     control = TemperatureControl(ArgmaxRewardPass(2), every=2, num_responses=4, search=how)
     collector = Collector(engine, Trusting(), ranks=ranks or Ranks())
     with policy().inference() as ready:
-        return control.at(iteration, folder, ready, collector, Sampling(num_responses=16), PROMPTS, seed=0)
+        return control.at(iteration, folder, ready, collector, Sampling(num_responses=16, max_new_tokens=32), PROMPTS, seed=0)
 
 
 @pytest.mark.parametrize("how", [FullGrid(), Racing(num_blocks=4)])
@@ -136,7 +136,7 @@ def test_the_choice_holds_until_the_next_search(tmp_path: Path) -> None:
 def test_prompts_of_its_own_come_before_the_runs(tmp_path: Path) -> None:
     control, engine = TemperatureControl(ArgmaxRewardPass(2), PROMPTS[:2], [0.7, 0.9], num_responses=4), PeakedEngine()
     with policy().inference() as ready:
-        control.at(0, tmp_path, ready, Collector(engine, Trusting()), Sampling(), PROMPTS, seed=0)
+        control.at(0, tmp_path, ready, Collector(engine, Trusting()), Sampling(max_new_tokens=32), PROMPTS, seed=0)
     assert engine.made == 2 * 2
 
 
