@@ -71,7 +71,9 @@ def search(how: Search, folder: Path, engine: PeakedEngine, iteration: int = 0, 
     control = TemperatureControl(ArgmaxRewardPass(2), every=2, num_responses=4, search=how)
     collector = Collector(engine, Trusting(), ranks=ranks or Ranks())
     with policy().inference() as ready:
-        return control.at(iteration, folder, ready, collector, Sampling(num_responses=16, max_new_tokens=32), PROMPTS, seed=0)
+        return control.at(
+            iteration, folder, ready, collector, Sampling(num_responses=16, max_new_tokens=32), PROMPTS, seed=0
+        )
 
 
 @pytest.mark.parametrize("how", [FullGrid(), Racing(num_blocks=4)])
