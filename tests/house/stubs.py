@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -112,6 +114,16 @@ class Batches(Callback):
         if not self.seen:
             self.first.update({name: value.clone() for name, value in pl_module.state_dict().items()})
         self.seen.append(batch)
+
+
+class WriteBatches(Callback):
+    """Writes the responses of every training batch, in a canonical order, to ``<run>/batches-<rank>.jsonl``."""
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Write a line."""
+        responses = [[t for t in row if t >= 0] for part in batch for row in part["labels"].tolist()]
+        with (Path(trainer.default_root_dir) / f"batches-{trainer.global_rank}.jsonl").open("a") as file:
+            file.write(json.dumps(sorted(responses)) + "\n")
 
 
 class KillInValidation(Callback):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -40,6 +41,21 @@ def test_four_ranks_of_which_three_keep_nothing_choose_what_one_does(tmp_path: P
     kept = {row["prompt_id"] for row in table.to_pylist() if row["kept"]}
     asked = list(dict.fromkeys(table["prompt_id"].to_pylist()))
     assert kept and kept <= set(asked[::4])
+
+
+def batches(run: Path, rank: int) -> list[list[list[int]]]:
+    return [json.loads(line) for line in (run / f"batches-{rank}.jsonl").read_text().splitlines()]
+
+
+def test_two_ranks_take_step_by_step_what_one_takes(tmp_path: Path) -> None:
+    write = "--trainer.callbacks+=tests.house.stubs.WriteBatches"
+    code, said, _ = launch(tmp_path / "two", 2, write)
+    assert code == 0, said[-3000:]
+    fit(tmp_path / "one", ONE_EPOCH, write, "--data.init_args.batch_size=8")
+    one = batches(tmp_path / "one", 0)
+    steps = zip(batches(tmp_path / "two", 0), batches(tmp_path / "two", 1), strict=True)
+    assert [sorted([*first, *second]) for first, second in steps] == one
+    assert len(one) > 1 and len(one[0]) == 8
 
 
 @pytest.mark.parametrize(

@@ -73,8 +73,9 @@ class NativeEngine:
         if not requests:
             return
         groups = Finished(policy, requests, sampling)
-        fits = room(policy.model, groups.longest, self.memory, self.rows)
-        around = PackedLinears(policy.model).around if self.dtype == "bfloat16" else iter
+        packed = PackedLinears(policy.model) if self.dtype == "bfloat16" else None
+        around = packed.around if packed else iter
+        fits = room(policy.model, groups.longest, self.memory, self.rows, packed=packed is not None)
         while True:
             decoder = self._decoder(policy, seed, fits)
             try:

@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 
 from mstar.rollout.native.slots import capacity_for
 
-MOST_ROWS = {"cpu": 256, "cuda": 512}  # more are no faster
+MOST_ROWS = {"cpu": 256, "cpu, packed": 512, "cuda": 512}  # more are no faster
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Room:
         return Room(max(1, self.rows // 2), self.row_bytes // 2, self.prompt_bytes // 2)
 
 
-def room(model: PreTrainedModel, tokens: int, share: float, rows: int | None = None) -> Room:
+def room(model: PreTrainedModel, tokens: int, share: float, rows: int | None = None, *, packed: bool = False) -> Room:
     """As many rows as pay and fit into two thirds of a share of the free memory; the rest is for prompts.
 
     What the forward pass over prompts needs for itself is not counted; a share well below 1 leaves room for it.
@@ -40,10 +40,11 @@ def room(model: PreTrainedModel, tokens: int, share: float, rows: int | None = N
         tokens: Longest response, in tokens.
         share: Of the memory that is free now, in (0, 1].
         rows: If they are given, prompts get what these leave, at least a third.
+        packed: Whether linear layers are packed in bf16 (``PackedLinears``): then more rows pay.
     """
     budget = int(free_memory(model.device) * share)
     each = bytes_per_row(model, tokens)
-    most = MOST_ROWS.get(model.device.type, MOST_ROWS["cpu"])
+    most = MOST_ROWS["cpu, packed" if packed else "cuda" if model.device.type == "cuda" else "cpu"]
     taken = rows or max(1, min(most, budget * 2 // 3 // each))
     return Room(taken, taken * each, max(budget // 3, budget - taken * each))
 
