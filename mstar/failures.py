@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
 import time
@@ -14,7 +13,7 @@ from pathlib import Path
 from lightning.pytorch import Trainer
 from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 
-from mstar.files import write_json
+from mstar.files import read_json, write_json
 
 
 @contextmanager
@@ -36,10 +35,10 @@ def first_failure_last(trainer: Trainer, folder: Path) -> Iterator[None]:
             raise
         deaths = _end_others(trainer)
         traceback.print_exc()
-        notes = sorted(
-            (json.loads(note.read_text()) for note in folder.glob(".failed-*.json")), key=lambda n: n["time"]
-        )
-        first = f"rank {notes[0]['rank']} failed first: {notes[0]['error']}"
+        ranks = range(trainer.world_size)  # an earlier run may have had more, whose notes are still there
+        notes = [read_json(note) for rank in ranks if (note := folder / f".failed-{rank}.json").is_file()]
+        earliest = min(notes, key=lambda note: note["time"])
+        first = f"rank {earliest['rank']} failed first: {earliest['error']}"
         sys.exit(f"{deaths or first}\nThe same command goes on from what is on disk.")
 
 
