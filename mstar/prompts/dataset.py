@@ -148,7 +148,7 @@ def _load(path: str, split: str) -> Any:
 
 
 def _undecoded(rows: Any) -> Any:
-    """Images of a local file stay as they are stored, so that one place opens them and looks at what it opens."""
+    """The same rows with images as they are stored: a row is read without decoding them, and one place opens them."""
     stored = datasets.Image(decode=False)
     for name, feature in rows.features.items():
         if isinstance(feature, datasets.Image):
