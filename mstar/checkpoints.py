@@ -49,8 +49,8 @@ class WholeCheckpoints(TorchCheckpointIO):
         return read_checkpoint(path, map_location)
 
 
-def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:
-    """Read a checkpoint without unpickling objects.
+def read_checkpoint(path: str | Path, map_location: Any = "cpu", *, mmap: bool = False) -> dict[str, Any]:
+    """Read a checkpoint without unpickling objects; with ``mmap`` tensors are read from disk when they are used.
 
     Raises:
         FileNotFoundError: If there is none.
@@ -60,7 +60,7 @@ def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
     if not path.is_file():
         raise FileNotFoundError(f"There is no checkpoint {path}; give one below a run's checkpoints folder, or none.")
     try:
-        checkpoint = torch.load(path, map_location=map_location, weights_only=True)
+        checkpoint = torch.load(path, map_location=map_location, weights_only=True, mmap=mmap)
     except pickle.UnpicklingError as error:
         raise ValueError(
             f"{path} is not a checkpoint, or holds more than tensors and plain values, which is never loaded "

@@ -70,7 +70,7 @@ class InitPolicy(Callback, ABC):
                 f"{type(self).__name__}.warmup is {self.warmup!r}, which is no file: run the warm-up stage first, or "
                 f"give the path of its checkpoints/best.ckpt."
             )
-        return read_checkpoint(self.warmup)
+        return read_checkpoint(self.warmup, mmap=True)
 
     def _count_on(self, trainer: Trainer, checkpoint: dict[str, Any]) -> None:
         """Let the global step go on from the warm-up's; epochs count iterations and begin at 0."""
