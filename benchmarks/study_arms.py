@@ -16,6 +16,7 @@ from mstar.temperature.control import CANDIDATES
 Settings = dict[str, Any]
 SELECT = "mstar.selection"
 CORRECT: Settings = {"class_path": f"{SELECT}.KeepCorrect"}
+MONITOR: Settings = {"class_path": "mstar.callbacks.ExplorationMonitor", "init_args": {"by": None}}
 
 
 def top(k: int) -> Settings:
@@ -202,7 +203,7 @@ def build_stages(demo: Mapping[str, Any], arms: Sequence[str], steps: int, contr
     for name in arms:
         if name == "control":
             more = {"trainer.max_epochs": control_epochs}
-            found.append({**stages["control"], "after": ["prm"], "args": {**stages["control"]["args"], **more}})
+            found.append({**stages["control"], "args": {**stages["control"]["args"], **more}})
         elif name == "sft":
             found.append(answers_alone(stages["control"], steps))
         elif name != "warmup":
@@ -214,11 +215,19 @@ def build_stages(demo: Mapping[str, Any], arms: Sequence[str], steps: int, contr
 def evolution(evolve: Settings, arm: Arm, steps: int) -> Settings:
     """The demo's evolve stage with an arm's settings."""
     args = dict(evolve["args"])
+    rewards = args["reward.init_args.of"]  # outcome and process
+    if not arm.needs_process_reward:
+        rewards = rewards[:1]
+    elif arm.mixin_at is not None:
+        # the votes are weighed by the process reward, which so comes first
+        rewards = [rewards[1], {"class_path": "mstar.rewards.VotedOutcome"}]
     args |= {
+        "reward.init_args.of": rewards,
         "trainer.max_epochs": -1,
         "trainer.max_steps": steps,
-        "trainer.callbacks": [with_init(callback, arm.init) for callback in args["trainer.callbacks"]],
-        "data.init_args.num_passes": 1,
+        "trainer.callbacks": [fitted(callback, arm) for callback in args["trainer.callbacks"]],
+        "data.init_args.evaluation.validation": scenes("validation", 200),
+        "data.init_args.num_passes": 2,
         "data.init_args.prompts": pool(arm),
         "data.init_args.selectors": list(arm.selectors),
         "data.init_args.temperature": None,
@@ -226,50 +235,46 @@ def evolution(evolve: Settings, arm: Arm, steps: int) -> Settings:
     }
     if arm.rule is not None:
         args["data.init_args.temperature"] = searched(arm.rule)
-    if arm.mixin_at is not None:
-        # the votes are weighed by the process reward, which so comes first
-        args["reward.init_args.of"] = [args["reward.init_args.of"][1], {"class_path": "mstar.rewards.VotedOutcome"}]
-    return {**evolve, "name": arm.name, "after": ["prm"], "args": args}
+    return {**evolve, "name": arm.name, "after": ["prm" if arm.needs_process_reward else "warmup"], "args": args}
 
 
-def with_init(callback: Settings, init: str) -> Settings:
-    """A callback, another init policy if it is one."""
-    if not callback["class_path"].startswith("mstar.init_policy."):
-        return callback
-    return {**callback, "class_path": f"mstar.init_policy.{init}"}
+def fitted(callback: Settings, arm: Arm) -> Settings:
+    """A callback of the demo's, with the arm's init policy, and without a process reward where the arm has none."""
+    if callback["class_path"].startswith("mstar.init_policy."):
+        return {**callback, "class_path": f"mstar.init_policy.{arm.init}"}
+    if callback["class_path"] == MONITOR["class_path"] and not arm.needs_process_reward:
+        return MONITOR
+    return callback
 
 
 def searched(rule: Settings) -> Settings:
     """A temperature control with the paper's candidates and period, raced for."""
-    search = {"class_path": "mstar.temperature.Racing"}
-    prompts = {"class_path": "mstar.demo.scenes.DigitScenes", "init_args": {"split": "validation", "num": 100}}
-    candidates = list(CANDIDATES)
     return {
         "rule": rule,
-        "prompts": prompts,
-        "search": search,
-        "candidates": candidates,
+        "prompts": scenes("validation", 64),
+        "search": {"class_path": "mstar.temperature.Racing"},
+        "candidates": list(CANDIDATES),
         "every": 2,
         "num_responses": 8,
     }
 
 
-LABELLED = 3500
+LABELLED = 1000
 """Scenes with answers; as many others are unlabelled."""
 
 
-def scenes(first: int, end: int) -> Settings:
-    """A part of the answers-only scenes."""
-    source = {"class_path": "mstar.demo.scenes.DigitScenes", "init_args": {"split": "prompts", "num": end}}
-    return {"class_path": "mstar.prompts.Subset", "init_args": {"source": source, "start": first}}
+def scenes(split: str, end: int, first: int = 0) -> Settings:
+    """Scenes of a split, from ``first`` to before ``end``."""
+    source = {"class_path": "mstar.demo.scenes.DigitScenes", "init_args": {"split": split, "num": end}}
+    return {"class_path": "mstar.prompts.Subset", "init_args": {"source": source, "start": first}} if first else source
 
 
 def pool(arm: Arm) -> Settings:
     """Labelled scenes, and unlabelled ones if the arm mixes them in."""
-    walked: Settings = {"source": scenes(0, LABELLED), "interval": arm.interval}
+    walked: Settings = {"source": scenes("prompts", LABELLED), "interval": arm.interval}
     if arm.mixin_at is None:
         return {"class_path": "mstar.prompts.OrderedWalk", "init_args": walked}
-    joined = {"unlabelled": scenes(LABELLED, 2 * LABELLED), "mixin_at": arm.mixin_at, "oracle": arm.oracle}
+    joined = {"unlabelled": scenes("prompts", 2 * LABELLED, LABELLED), "mixin_at": arm.mixin_at, "oracle": arm.oracle}
     return {"class_path": "mstar.prompts.MixIn", "init_args": walked | joined}
 
 
@@ -277,17 +282,24 @@ def answers_alone(control: Settings, steps: int) -> Settings:
     """Plain SFT on questions and answers, from the base policy as in the paper."""
     args = dict(control["args"])
     kept = [each for each in args["trainer.callbacks"] if not each["class_path"].startswith("mstar.init_policy.")]
-    source = {"class_path": "mstar.prompts.Answered", "init_args": {"source": scenes(0, LABELLED)}}
+    source = {"class_path": "mstar.prompts.Answered", "init_args": {"source": scenes("prompts", LABELLED)}}
     args |= {
         "trainer.callbacks": kept,
         "trainer.max_epochs": -1,
         "trainer.max_steps": steps,
         "data.init_args.examples": source,
     }
-    return {**control, "name": "sft", "after": ["prm"], "args": args}
+    return {**control, "name": "sft", "after": ["base"], "args": args}
 
 
 def tested(test: Settings, name: str) -> Settings:
-    """The demo's test of one policy."""
+    """The demo's test of one policy: greedy and one sample, for the warm-up eight, for best-of-k and votes."""
     args = {**test["args"], "model.init_args.backbone.init_args.path": f"{{out}}/{name}/model"}
-    return {**test, "name": f"test-{name}", "after": [name, "prm"], "args": args}
+    if name == "warmup":
+        return {**test, "name": f"test-{name}", "after": [name, "prm"], "args": args}
+    args |= {
+        "reward.init_args.of": args["reward.init_args.of"][:1],
+        "data.init_args.evaluation.sampling.num_responses": 1,
+        "trainer.callbacks": [MONITOR],
+    }
+    return {**test, "name": f"test-{name}", "after": [name], "args": args}

@@ -11,6 +11,7 @@ import pytest
 from benchmarks.study import CONTROL_EPOCHS, NAMES, STEPS, parse, write_recipe
 from benchmarks.study_arms import ARMS, ORDERINGS, TABLES, build_stages
 from benchmarks.study_page import Measured, difference, page
+from mstar.callbacks import ExplorationMonitor
 from mstar.cli import main
 from mstar.recipe.plan import build_argv, read_recipe, read_yaml
 
@@ -42,6 +43,8 @@ def test_an_arm_builds(arm: str, tmp_path: Path) -> None:
     words = build_argv(recipe, stage, str(tmp_path / "run"), seed=0)
     cli = main(words[words.index("fit") + 1 :], run=False)
     assert cli.datamodule is not None
+    monitor = next(each for each in cli.trainer.callbacks if isinstance(each, ExplorationMonitor))
+    assert monitor.by == ("process" if arm in ("above", "mstar-pass", "voted-25", "sft", "control") else None)
     if arm not in ("sft", "control"):
         assert cli.trainer.max_steps == STEPS and cli.trainer.max_epochs == -1
         assert (cli.datamodule.temperature is not None) == (arm == "mstar-pass")
@@ -53,8 +56,8 @@ def test_arms_differ_in_their_factor_alone() -> None:
              for name in ("iterative-rft", "rest-em", "continuous-100")}  # fmt: skip
     assert [init["class_path"].split(".")[-1] for init in inits.values()] == ["ResetOptimizer", "Restart", "Continue"]
     assert len({str(init["init_args"]) for init in inits.values()}) == 1
-    same = {name: {**found[name]["args"], "data.init_args.selectors": None} for name in ("random-2", "top-2", "above")}
-    assert len({str(args) for args in same.values()}) == 1
+    for same in (("continuous-25", "random-2"), ("top-2", "above", "top-1")):
+        assert len({str({**found[name]["args"], "data.init_args.selectors": None}) for name in same}) == 1
     assert found["oracle-0"]["args"]["data.init_args.prompts"]["init_args"]["oracle"]
     weighing = [part["class_path"].split(".")[-1] for part in found["voted-0"]["args"]["reward.init_args.of"]]
     assert weighing == ["ProcessReward", "VotedOutcome"]
