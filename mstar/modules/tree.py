@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from mstar.modules.tree_attention import BLOCK, NAME, blocks, install
+
 Inputs = dict[str, Tensor]
 TREE = ("ends", "prompt_lengths")  # what a row says of its tree; not the model's own inputs
 # Settings under which a token sees more or less than its ancestors: such models get a row for each branch.
@@ -90,7 +92,7 @@ def shares(model: PreTrainedModel) -> bool:
 
     Models with sliding windows, linear or cross attention, or image tokens that see ahead are computed a row a branch.
     """
-    if model.config._attn_implementation not in (None, "sdpa", "eager"):
+    if model.config._attn_implementation not in (None, "sdpa", "eager", NAME):
         return False  # other kernels take no mask of their own
     text = model.config.get_text_config()
     windows = any(getattr(text, name, None) for name in OTHER_ATTENTION)
@@ -119,9 +121,13 @@ def tree_inputs(model: PreTrainedModel, inputs: Inputs) -> dict[str, Any]:
     seen = (index[None, None] <= index[None, :, None]) & (index[None, :, None] < ends[:, None])  # (B, T, T)
     seen |= torch.eye(len(index), dtype=torch.bool, device=ends.device)  # padding sees itself: no row without a key
     depth = seen.sum(-1) - 1  # (B, T)
+    added = additive(seen, model)
+    mask = added[:, None]
+    if mask.device.type == "cpu" and int((real - prompt).max()) > 2 * BLOCK:
+        install(model, mask, blocks(added, seen, prompt.tolist(), real.tolist()))
     return {
         **own,
-        "attention_mask": additive(seen, model)[:, None],
+        "attention_mask": mask,
         "position_ids": _positions(model, own, prompt, depth),
     }
 
