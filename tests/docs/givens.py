@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -48,12 +47,7 @@ class Givens:
 
 def make_run(run: Path) -> None:
     """Two iterations of self-evolution by the smallest policy."""
-    here = Path.cwd()
-    os.chdir(run.parent.parent)  # a run's own settings say where it is
-    try:
-        main(["fit", "-c", str(HERE / "evolve.yaml"), f"--trainer.default_root_dir={run.relative_to(Path.cwd())}"])
-    finally:
-        os.chdir(here)
+    main(["fit", "-c", str(HERE / "evolve.yaml"), f"--trainer.default_root_dir={run}"])
 
 
 def make_config(file: Path) -> None:

@@ -12,6 +12,8 @@ Every command of a page is executed unless a comment above its block says otherw
     This is executed in its place.
 ``<!-- test: given NAME ... -->``
     Files and folders the block starts from, made by `tests.docs.givens`.
+``<!-- test: after PAGE -->``
+    The block starts from where another page of docs/ ends, as its text says.
 ``<!-- test: setup COMMAND -->``
     Executed before the block.
 ``<!-- test: file NAME -->``
@@ -27,7 +29,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-VERBS = ("skip", "build", "add", "instead", "given", "setup", "file")
+VERBS = ("skip", "build", "add", "instead", "given", "after", "setup", "file")
 COMMENT = re.compile(r'test:\s*(?P<verb>\w+)\s*(?:"(?P<only>[^"]+)")?,?\s*(?P<text>.*)', re.DOTALL)
 FENCE = re.compile(r"(?P<indent> *)```(?P<language>\S*)$")
 COMMANDS = ("mstar ", "make ", "pip ", "python ", "pytest ", "git ", ".venv")
