@@ -97,6 +97,7 @@ def make_brevity(file: Path) -> None:
 
 MAKERS: dict[str, Callable[[Path], None]] = {
     "runs/evolve": make_run,
+    "runs/demo/evolve": make_run,
     "evolve.yaml": make_config,
     "questions.jsonl": make_questions,
     "responses.jsonl.gz": make_responses,

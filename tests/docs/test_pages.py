@@ -1,4 +1,4 @@
-"""Every command of README.md and docs/ is executed, or a comment in the page says why not."""
+"""Every command of README.md, CONTRIBUTING.md and docs/ is executed, or a comment in the page says why not."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from pathlib import Path
 
 import datasets
 import pytest
+import yaml
 
+import mstar
 from mstar.__main__ import HELP
 from tests.docs.givens import Givens
 from tests.docs.page import PageError, blocks, commands
 from tests.docs.place import ROOT, Place
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 NAMES = [str(path.relative_to(ROOT)) for path in PAGES]
 
 
@@ -81,6 +83,18 @@ def test_what_is_excused_is_listed_with_its_reason() -> None:
     ]
     print(*excused, sep="\n")  # pytest -rP shows it
     assert all(line.rpartition("|")[2].strip() for line in excused)
+
+
+def test_every_page_stands_in_the_index() -> None:
+    index = (ROOT / "docs" / "index.md").read_text()
+    assert [path.name for path in (ROOT / "docs").glob("*.md") if path.name not in index and path.stem != "index"] == []
+
+
+def test_the_citation_is_of_this_version_and_of_the_paper() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert {"cff-version", "message", "title", "authors"} <= citation.keys()  # what the format demands
+    assert citation["version"] == mstar.__version__
+    assert citation["preferred-citation"]["url"].endswith("2412.17451")
 
 
 def prose(page: str) -> str:
