@@ -20,7 +20,7 @@ from tests.docs.page import Block, blocks, commands
 
 ROOT = Path(__file__).parents[2]
 CLONED = ("configs", "docs", "tests", "benchmarks", "Makefile", "pyproject.toml", "constraints.txt", "README.md")
-LIMIT = 60
+LIMIT = 300
 """Seconds a command may take in a shell."""
 
 

@@ -16,7 +16,7 @@ import yaml
 import mstar
 from mstar.__main__ import HELP
 from tests.docs.givens import Givens
-from tests.docs.page import PageError, blocks, commands
+from tests.docs.page import blocks, commands
 from tests.docs.place import ROOT, Place
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -130,8 +130,3 @@ def test_a_misspelt_name_is_noticed() -> None:
     assert exists("make demo") and not exists("make tea")
     assert exists("configs/mstar.yaml") and not exists("configs/nstar.yaml")
     assert exists("data.sampling.temperature")
-
-
-def test_a_page_that_leaves_a_command_alone_is_refused() -> None:
-    with pytest.raises(PageError, match="nobody executes"):
-        blocks("```sh\nmstar --help\n```\n")
