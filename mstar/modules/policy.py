@@ -79,7 +79,7 @@ class PolicyModule(PartsModule):
         self.model.train()  # from_pretrained gives eval mode
         freeze(self.model, self.frozen)
         if self.gradient_checkpointing:
-            self.model.gradient_checkpointing_enable()
+            self.model.activation_checkpointing_enable()
 
     @property
     def renderer(self) -> Renderer:
