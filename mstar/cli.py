@@ -20,11 +20,12 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from mstar.callbacks import BenchmarkReport
 from mstar.checkpoints import WholeCheckpoints
+from mstar.exit_codes import INTERRUPTED, STOPPED
 from mstar.failures import first_failure_last
 from mstar.resume import Revalidate
 from mstar.rewards import RewardModel
 from mstar.run_folder import held
-from mstar.signals import STOPPED, Leave, Signals
+from mstar.signals import Leave, Signals
 from mstar.suggest import suggestions
 
 # LightningCLI 2.6 calls what jsonargparse 4.49 deprecated: nothing a user of ours could mend.
@@ -82,9 +83,14 @@ class MstarCLI(LightningCLI):
         try:
             with held(folder) if _get_rank() in (None, 0) else nullcontext(), first_failure_last(self.trainer, folder):
                 super()._run_subcommand(subcommand)
-        except SIGTERMException:
+        except SIGTERMException:  # Lightning's exit code is 0, by which a recipe would take a stage for done
             print(f"mstar {subcommand}: told to stop; the same command goes on from here", file=sys.stderr)
             raise SystemExit(STOPPED) from None
+        except SystemExit as end:
+            if not isinstance(end.__context__, KeyboardInterrupt):
+                raise
+            print(f"mstar {subcommand}: interrupted; the same command goes on from here", file=sys.stderr)
+            raise SystemExit(INTERRUPTED) from None
 
     def before_fit(self) -> None:
         """Go on where an earlier run of the same command stopped; ``--ckpt_path last`` says no more than that."""
@@ -120,6 +126,32 @@ def late(callback: Callback) -> int:
     return 1 if callback.monitor is not None else 2
 
 
+class _ParserOnlyCLI(MstarCLI):
+    """Makes the parsers and stops there."""
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
+        """Leave LightningCLI's constructor, which would go on to build everything."""
+        raise _ParsersMade(parser, self._subcommand_parsers)
+
+
+class _ParsersMade(Exception):  # noqa: N818 (it is no error)
+    """Carries the parsers out."""
+
+    def __init__(self, whole: LightningArgumentParser, commands: dict[str, LightningArgumentParser]) -> None:
+        super().__init__()
+        self.whole = whole
+        self.commands = commands
+
+
+def parsers() -> tuple[LightningArgumentParser, dict[str, LightningArgumentParser]]:
+    """The parser of ``mstar``, and those of ``fit``, ``validate``, ``test`` and ``predict``, by name."""
+    try:
+        _build(_ParserOnlyCLI, [], run=True)
+    except _ParsersMade as made:
+        return made.whole, made.commands
+    raise AssertionError("LightningCLI no longer parses its arguments as it is made")
+
+
 def main(args: ArgsType = None, run: bool = True) -> MstarCLI:
     """Parse and run one command.
 
@@ -127,13 +159,18 @@ def main(args: ArgsType = None, run: bool = True) -> MstarCLI:
         args: As on the command line; ``None`` takes ``sys.argv``.
         run: ``False`` only builds everything, as tests of configs do (no subcommand then).
     """
-    return MstarCLI(
+    return _build(MstarCLI, args, run)
+
+
+def _build(kind: type[MstarCLI], args: ArgsType, run: bool) -> MstarCLI:
+    return kind(
         LightningModule,
         LightningDataModule,
         parser_class=Parser,
         subclass_mode_model=True,
         subclass_mode_data=True,
         trainer_defaults=TRAINER,
+        parser_kwargs={"prog": "mstar"},
         save_config_kwargs={"overwrite": True},
         auto_configure_optimizers=False,
         load_from_checkpoint_support=False,
