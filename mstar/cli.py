@@ -13,12 +13,12 @@ from jsonargparse import Namespace
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.fabric.utilities.rank_zero import _get_rank
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from mstar.callbacks import BenchmarkReport
+from mstar.callbacks import BenchmarkReport, Progress
 from mstar.checkpoints import WholeCheckpoints
 from mstar.exit_codes import INTERRUPTED, STOPPED
 from mstar.failures import first_failure_last
@@ -67,6 +67,7 @@ class MstarCLI(LightningCLI):
         run = Path(self._get(self.config_init, "trainer").get("default_root_dir") or "runs/latest")
         if self._get(self.config_init, "trainer").get("logger") is None:
             kwargs["logger"] = TensorBoardLogger(run, name="", version="logs")
+        kwargs["callbacks"] = self._callbacks()
         trainer = super().instantiate_trainer(default_root_dir=str(run), **kwargs)
         if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:  # the user has chosen no other
             trainer.strategy.checkpoint_io = WholeCheckpoints()
@@ -76,6 +77,16 @@ class MstarCLI(LightningCLI):
             if isinstance(callback, ModelCheckpoint) and callback.dirpath is None:
                 callback.dirpath = str(run / "checkpoints")
         return trainer
+
+    def _callbacks(self) -> list[Callback]:
+        """The user's callbacks, and progress if they have chosen no other bar and have not asked for none."""
+        settings = self._get(self.config_init, "trainer")
+        given = settings.get("callbacks") or []
+        chosen = list(given) if isinstance(given, list) else [given]
+        quiet = settings.get("enable_progress_bar") is False or settings.get("barebones")
+        if quiet or any(isinstance(each, ProgressBar) for each in chosen):
+            return chosen
+        return [*chosen, Progress()]
 
     def _run_subcommand(self, subcommand: str) -> None:
         """Run it in a folder that no other run is at work in; end with an exit code of its own if told to stop."""
