@@ -15,13 +15,14 @@ from lightning.fabric.utilities.rank_zero import _get_rank
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
-from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from mstar.callbacks import BenchmarkReport, Progress
 from mstar.checkpoints import WholeCheckpoints
 from mstar.exit_codes import INTERRUPTED, STOPPED
 from mstar.failures import first_failure_last
+from mstar.loggers import MetricsCsv
 from mstar.resume import Revalidate
 from mstar.rewards import RewardModel
 from mstar.run_folder import held
@@ -65,8 +66,7 @@ class MstarCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Keep logs and checkpoints inside the run folder, ``trainer.default_root_dir``."""
         run = Path(self._get(self.config_init, "trainer").get("default_root_dir") or "runs/latest")
-        if self._get(self.config_init, "trainer").get("logger") is None:
-            kwargs["logger"] = TensorBoardLogger(run, name="", version="logs")
+        kwargs["logger"] = self._loggers(run)
         kwargs["callbacks"] = self._callbacks()
         trainer = super().instantiate_trainer(default_root_dir=str(run), **kwargs)
         if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:  # the user has chosen no other
@@ -77,6 +77,15 @@ class MstarCLI(LightningCLI):
             if isinstance(callback, ModelCheckpoint) and callback.dirpath is None:
                 callback.dirpath = str(run / "checkpoints")
         return trainer
+
+    def _loggers(self, run: Path) -> list[Logger] | bool:
+        """TensorBoard and CSV, and beside them what the user has chosen; none at all for ``--trainer.logger false``."""
+        given = self._get(self.config_init, "trainer").get("logger")
+        if given is False:
+            return False
+        chosen = [] if given in (None, True) else list(given) if isinstance(given, list) else [given]
+        default: list[Logger] = [TensorBoardLogger(run, name="", version="logs"), MetricsCsv(str(run / "logs"))]
+        return [each for each in default if type(each) not in map(type, chosen)] + chosen
 
     def _callbacks(self) -> list[Callback]:
         """The user's callbacks, and progress if they have chosen no other bar and have not asked for none."""

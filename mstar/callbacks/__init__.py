@@ -5,5 +5,6 @@ from mstar.callbacks.exploration import ExplorationMonitor
 from mstar.callbacks.export import Export
 from mstar.callbacks.parity import ParityGate
 from mstar.callbacks.progress import Progress
+from mstar.callbacks.samples import Samples
 
-__all__ = ["BenchmarkReport", "ExplorationMonitor", "Export", "ParityGate", "Progress"]
+__all__ = ["BenchmarkReport", "ExplorationMonitor", "Export", "ParityGate", "Progress", "Samples"]

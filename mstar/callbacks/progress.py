@@ -26,10 +26,10 @@ class Progress(ReportingBar):
     """Shows sampling, judging, temperature searches, step labels, training, validation and benchmarks.
 
     A bar in a terminal, else a line every ``every`` seconds and one as a phase ends; on standard error, by the first
-    rank alone, which counts its own share and says that it is one of several. Every iteration ends with a page: accept rate, pass@k and
-    reward-pass@k as they are logged, temperature, kept by question type, drops by reason, time by phase (of an
-    iteration that was resumed: since then). ``mstar`` puts it into every run; ``--trainer.enable_progress_bar false``
-    leaves it out.
+    rank alone, which counts its own share and says that it is one of several. Every iteration ends with a page: accept
+    rate, pass@k and reward-pass@k as they are logged, temperature, kept by question type, drops by reason, time by
+    phase (of an iteration that was resumed: since then). ``mstar`` puts it into every run;
+    ``--trainer.enable_progress_bar false`` leaves it out.
 
     Args:
         style: ``bar``, ``lines``, ``off``, or ``auto``: a bar where standard error is a terminal.
