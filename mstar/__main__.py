@@ -16,10 +16,12 @@ usage: mstar COMMAND ...
   run        run a recipe: a list of such commands, finished ones skipped
   grade      grade recorded responses
   rollouts   list, show, verify and export what a run has sampled
+  report     the story of a run and every response, as pages
 
   mstar run configs/recipes/demo.yaml  the whole method on a tiny model
   mstar grade QUESTIONS RESPONSES      accuracy, agreement with verdicts
   mstar rollouts show RUN --kept       responses that were trained on
+  mstar report RUN [RUN_B]             pages that open from disk
   mstar fit -c configs/demo/base.yaml  one command, as configured
   mstar fit -c a.yaml -c b.yaml --x 1  files stack, flags win
   mstar fit -c a.yaml --print_config   every value in force; runs nothing
@@ -55,6 +57,10 @@ def main(args: list[str] | None = None) -> None:
             from mstar.rollout.command import main as rollouts
 
             rollouts(words[1:])
+        case ["report"]:
+            from mstar.report.command import main as report
+
+            report(words[1:])
         case _:
             from mstar.cli import main as lightning_cli
 

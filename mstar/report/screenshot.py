@@ -1,0 +1,78 @@
+"""A picture of a report's first screen, taken by Chromium."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mstar.files import write_atomically
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--headless",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+SCREEN = (1280, 800)
+"""Width and height in pixels."""
+
+
+def find_chromium() -> str | None:
+    """Where Chromium is; ``None`` if it is not installed."""
+    return next((path for name in NAMES if (path := shutil.which(name))), None)
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Chromium without a window.
+
+    Raises:
+        RuntimeError: If it, or playwright, is not installed; the message says how to.
+    """
+    path = find_chromium()
+    if path is None:
+        raise RuntimeError("There is no Chromium to take a picture with. Install it: apt-get install chromium")
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError as error:
+        raise RuntimeError("Playwright, which drives Chromium, is missing. Install it: pip install playwright") from error
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+def take(page: Path, out: Path, dark: bool = False) -> None:
+    """Write the first screen of a page as PNG.
+
+    Args:
+        page: An HTML file.
+        out: The picture; its folder must exist.
+        dark: As a system in dark mode shows it.
+
+    Raises:
+        RuntimeError: If Chromium is missing, or cannot open the page.
+    """
+    with chromium() as browser:
+        from playwright.sync_api import Error
+
+        size = {"width": SCREEN[0], "height": SCREEN[1]}
+        try:
+            tab = browser.new_page(viewport=size, color_scheme="dark" if dark else "light")  # type: ignore[arg-type]
+            tab.goto(page.resolve().as_uri())
+            tab.wait_for_load_state("load")
+            write_atomically(out, tab.screenshot())
+        except Error as error:
+            raise RuntimeError(f"Chromium cannot take a picture of {page}: {error.message}") from error
