@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -189,5 +190,5 @@ def split_steps(rollout: Rollout) -> list[str]:
         ends = step_ends(rollout.text, separator)
         if ends and rollout.step_rewards is not None and len(ends) == len(rollout.step_rewards):
             bounds = [0, *ends[:-1], len(rollout.text)]
-            return [rollout.text[begin:end] for begin, end in zip(bounds, bounds[1:], strict=False)]
+            return [rollout.text[begin:end] for begin, end in pairwise(bounds)]
     return []

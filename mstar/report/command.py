@@ -47,5 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("beside", type=Path, metavar="RUN_B", nargs="?", help="another run, to be shown side by side")
     parser.add_argument("--out", type=Path, metavar="DIR", help="the report's folder (default: RUN/report)")
     parser.add_argument("--figures", action="store_true", help="every chart as PNG and SVG, into DIR/figures")
-    parser.add_argument("--screenshot", type=Path, metavar="PNG", help="its first screen; needs Chromium and playwright")
+    parser.add_argument(
+        "--screenshot", type=Path, metavar="PNG", help="its first screen; needs Chromium and playwright"
+    )
     return parser

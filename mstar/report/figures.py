@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from io import StringIO
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,9 @@ from mstar.report.tally import FATES
 START = -1
 """Where the warm-up stands on an axis of iterations."""
 DPI = 200
-FONTS = "system-ui, -apple-system, 'Segoe UI', 'Helvetica Neue', 'Liberation Sans', Arial, sans-serif"
+FONTS = "-apple-system, BlinkMacSystemFont, 'Segoe UI', 'Noto Sans', Helvetica, Arial, sans-serif"
+NARROW, WIDE = (4.6, 2.6), (9.6, 3.0)
+"""Width and height of a chart that stands beside another, and of one that has the page's width; inches."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,8 @@ class Theme:
     """Of series, one after the other."""
     fates: tuple[str, ...]
     """Of `FATES`."""
+    narrow: bool = False
+    """Whether the chart is for a narrow screen."""
 
 
 LIGHT = Theme(
@@ -62,27 +67,47 @@ class Chart:
     caption: str
     """May be read without the chart: it is also its alternative text."""
     wide: bool = False
+    """Whether it has the page's width; it is then drawn once more for narrow screens."""
 
 
 Drawer = Callable[[Sequence[Story], Theme], Figure | None]
 
 
 def draw_for_page(stories: Sequence[Story], folder: Path) -> list[Chart]:
-    """Write ``<chart>-light.svg`` and ``-dark.svg`` of every chart there is something to show in; give these charts."""
+    """Draw every chart there is something to show in, light and dark; give these charts.
+
+    Written are ``<chart>-light.svg`` and ``<chart>-dark.svg``, and of wide ones ``<chart>-light-narrow.svg`` and so on.
+    """
     folder.mkdir()
     drawn = []
     for chart, draw in CHARTS:
-        for theme in (LIGHT, DARK):
-            with matplotlib.rc_context(style(theme, text=True)):
-                figure = draw(stories, theme)
-                if figure is not None:
-                    figure.savefig(folder / f"{chart.name}-{theme.name}.svg", transparent=True, metadata={"Date": None})
-        if figure is not None:
-            for theme in (LIGHT, DARK):
-                file = folder / f"{chart.name}-{theme.name}.svg"
-                file.write_text(file.read_text(encoding="utf-8").replace("'DejaVu Sans'", FONTS), encoding="utf-8")
-            drawn.append(chart)
+        wide = [
+            _draw(chart, draw, stories, theme, folder / f"{chart.name}-{theme.name}.svg") for theme in (LIGHT, DARK)
+        ]
+        if wide[0] is not None:
+            drawn.append(replace(chart, wide=wide[0]))
     return drawn
+
+
+def _draw(chart: Chart, draw: Drawer, stories: Sequence[Story], theme: Theme, path: Path) -> bool | None:
+    """Draw a chart in one theme; whether it is a wide one, or ``None`` if there is nothing to show."""
+    with matplotlib.rc_context(style(theme, text=True)):
+        figure = draw(stories, theme)
+        if figure is None:
+            return None
+        _write_svg(figure, path)
+        if wide := bool(figure.get_figwidth() > NARROW[0]):
+            small = draw(stories, replace(theme, narrow=True))
+            assert small is not None
+            _write_svg(small, path.with_stem(f"{path.stem}-narrow"))
+    return wide
+
+
+def _write_svg(figure: Figure, path: Path) -> None:
+    """As text, in the fonts of the page: matplotlib only names those that are installed where it runs."""
+    buffer = StringIO()
+    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    path.write_text(buffer.getvalue().replace("'DejaVu Sans'", FONTS), encoding="utf-8")
 
 
 def draw_for_paper(stories: Sequence[Story], folder: Path) -> list[Path]:
@@ -99,7 +124,7 @@ def draw_for_paper(stories: Sequence[Story], folder: Path) -> list[Path]:
     return written
 
 
-def style(theme: Theme, text: bool) -> dict[str, Any]:
+def style(theme: Theme, text: bool) -> Any:
     """Matplotlib's settings.
 
     Args:
@@ -135,16 +160,21 @@ def style(theme: Theme, text: bool) -> dict[str, Any]:
     }
 
 
-def canvas(width: float = 4.8, height: float = 2.7, columns: int = 1) -> tuple[Figure, list[Axes]]:
-    """A figure with axes beside each other, sizes in inches."""
-    figure = Figure(figsize=(width, height))
-    return figure, list(figure.subplots(1, columns, squeeze=False, sharey=True)[0])
+def canvas(theme: Theme, panels: int = 1, wide: bool = False) -> tuple[Figure, list[Axes]]:
+    """A figure with axes beside each other, or below each other where the screen is narrow."""
+    if theme.narrow:
+        figure = Figure(figsize=(NARROW[0], NARROW[1] * panels))
+        return figure, list(figure.subplots(panels, 1, squeeze=False, sharey=True)[:, 0])
+    figure = Figure(figsize=WIDE if wide or panels > 1 else NARROW)
+    return figure, list(figure.subplots(1, panels, squeeze=False, sharey=True)[0])
 
 
 def iterations_along(axes: Axes, start: bool = False) -> None:
     """Whole iterations below; the warm-up, if it is shown, before the first."""
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10], nbins=12))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: "warm-up" if start and x == START else f"{x:g}" if x >= 0 else ""))
+    axes.xaxis.set_major_formatter(
+        FuncFormatter(lambda x, _: "warm-up" if start and x == START else f"{x:g}" if x >= 0 else "")
+    )
     axes.set_xlabel("iteration")
 
 
@@ -154,9 +184,16 @@ def percent_up(axes: Axes, label: str) -> None:
     axes.set_ylabel(f"{label}, %")
 
 
-def legend(axes: Axes, columns: int = 3) -> None:
+def legend(axes: Axes, theme: Theme, columns: int = 3) -> None:
     """Names above the chart, where they hide nothing."""
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, borderaxespad=0.2, handlelength=1.4, columnspacing=1.2)
+    axes.legend(
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        ncols=min(columns, 2) if theme.narrow else columns,
+        borderaxespad=0.2,
+        handlelength=1.4,
+        columnspacing=1.2,
+    )
 
 
 def told(name: str, story: Story, stories: Sequence[Story]) -> str:
@@ -168,26 +205,29 @@ def accuracy(stories: Sequence[Story], theme: Theme) -> Figure | None:
     """Greedy accuracy after each iteration, its interval, and the controls at their best."""
     if not any(story.validations for story in stories):
         return None
-    figure, (axes,) = canvas(7.4, 3.0)
+    figure, (axes,) = canvas(theme, wide=True)
     for story, colour in zip(stories, theme.runs, strict=False):
         before = [(START, story.start.accuracy)] if story.start else []
         found = [*before, *((v.iteration, v.accuracy) for v in story.validations)]
         at, shares = [x for x, _ in found], [share for _, share in found]
         known = [(x, s.low, s.high) for x, s in found if s.low is not None and s.high is not None]
         if known:
-            axes.fill_between(*zip(*known, strict=True), color=colour, alpha=0.14, linewidth=0)
+            where, low, high = zip(*known, strict=True)
+            axes.fill_between(where, low, high, color=colour, alpha=0.14, linewidth=0)
         axes.plot(at, [s.value for s in shares], "o-", color=colour, ms=4.5, label=told("evolved", story, stories))
         for fit, dash in zip(story.controls, cycle(("--", ":", "-.")), strict=False):
             _level(axes, fit, theme.other if len(stories) == 1 else colour, dash, told(fit.name, story, stories))
     iterations_along(axes, any(story.start for story in stories))
     percent_up(axes, "greedy accuracy")
-    legend(axes, 4)
+    legend(axes, theme, 4)
     return figure
 
 
 def _level(axes: Axes, fit: Fit, colour: str, dash: str, name: str) -> None:
     best = fit.best.accuracy
-    axes.axhline(best.value, color=colour, linestyle=dash, linewidth=1.5, label=f"{name}, best of {len(fit.validations)}")
+    axes.axhline(
+        best.value, color=colour, linestyle=dash, linewidth=1.5, label=f"{name}, best of {len(fit.validations)}"
+    )
     if best.low is not None and best.high is not None:
         axes.axhspan(best.low, best.high, color=colour, alpha=0.09, linewidth=0)
 
@@ -196,18 +236,25 @@ def steps(stories: Sequence[Story], theme: Theme) -> Figure | None:
     """Greedy accuracy by optimizer steps, beside every validation of the controls."""
     if not any(story.validations and story.controls for story in stories):
         return None
-    figure, (axes,) = canvas()
+    figure, (axes,) = canvas(theme)
     for story, colour in zip(stories, theme.runs, strict=False):
         before = [(story.start.step, story.start.accuracy)] if story.start else []
         found = [*before, *((v.step, v.accuracy) for v in story.validations)]
-        axes.plot([x for x, _ in found], [s.value for _, s in found], "o-", color=colour, ms=4, label=told("evolved", story, stories))
+        axes.plot(
+            [x for x, _ in found],
+            [s.value for _, s in found],
+            "o-",
+            color=colour,
+            ms=4,
+            label=told("evolved", story, stories),
+        )
         for fit in story.controls:
             shade = theme.other if len(stories) == 1 else colour
             at, values = [v.step for v in fit.validations], [v.accuracy.value for v in fit.validations]
             axes.plot(at, values, "--", color=shade, linewidth=1.4, label=told(fit.name, story, stories))
     axes.set_xlabel("optimizer steps")
     percent_up(axes, "greedy accuracy")
-    legend(axes, 2)
+    legend(axes, theme, 2)
     return figure
 
 
@@ -217,16 +264,18 @@ def exploration(stories: Sequence[Story], theme: Theme) -> Figure | None:
     if not names:
         return None
     chosen = names if len(stories) == 1 else [names[0], names[-1]]
-    figure, axes = canvas(columns=len(stories), width=4.8 * (1 if len(stories) == 1 else 1.5))
+    figure, axes = canvas(theme, len(stories))
     for one, story in zip(axes, stories, strict=True):
         for name, colour in zip(chosen, theme.sequence, strict=False):
             one.plot(*measured(story, name), "o-", color=colour, ms=3, label=name)
         if story.validations:
             at = [v.iteration for v in story.validations]
-            one.plot(at, [v.accuracy.value for v in story.validations], "--", color=theme.ink, label="greedy, validation")
+            one.plot(
+                at, [v.accuracy.value for v in story.validations], "--", color=theme.ink, label="greedy, validation"
+            )
         _side(one, story, stories)
     percent_up(axes[0], "prompts solved")
-    legend(axes[0], 3)
+    legend(axes[0], theme, 3)
     return figure
 
 
@@ -235,13 +284,13 @@ def exploitation(stories: Sequence[Story], theme: Theme) -> Figure | None:
     names = ("pass@1", "pass@2", "reward_pass@2")
     if not any("reward_pass@2" in i.measures for s in stories for i in s.iterations):
         return None
-    figure, axes = canvas(columns=len(stories), width=4.8 * (1 if len(stories) == 1 else 1.5))
+    figure, axes = canvas(theme, len(stories))
     for one, story in zip(axes, stories, strict=True):
         for name, colour in zip(names, (theme.other, theme.sequence[1], theme.sequence[0]), strict=True):
             one.plot(*measured(story, name), "o-", color=colour, ms=3, label=name.replace("reward_pass", "reward-pass"))
         _side(one, story, stories)
     percent_up(axes[0], "prompts solved")
-    legend(axes[0], 3)
+    legend(axes[0], theme, 3)
     return figure
 
 
@@ -261,7 +310,7 @@ def temperature(stories: Sequence[Story], theme: Theme) -> Figure | None:
     """The temperature of each iteration."""
     if not any(each.temperature is not None for story in stories for each in story.iterations):
         return None
-    figure, (axes,) = canvas()
+    figure, (axes,) = canvas(theme)
     for story, colour in zip(stories, theme.runs, strict=False):
         found = [(each.number, each.temperature) for each in story.iterations if each.temperature is not None]
         at, values = [x for x, _ in found], [y for _, y in found]
@@ -273,7 +322,7 @@ def temperature(stories: Sequence[Story], theme: Theme) -> Figure | None:
     axes.set_ylabel("temperature")
     axes.margins(y=0.2)
     if len(stories) > 1:
-        legend(axes, 2)
+        legend(axes, theme, 2)
     return figure
 
 
@@ -281,12 +330,18 @@ def curves(stories: Sequence[Story], theme: Theme) -> Figure | None:
     """The score of every candidate temperature in each search, the choice ringed."""
     if not any(story.searches for story in stories):
         return None
-    figure, axes = canvas(columns=len(stories), width=4.8 * (1 if len(stories) == 1 else 1.5))
+    figure, axes = canvas(theme, len(stories))
     for one, story in zip(axes, stories, strict=True):
         shades = matplotlib.colormaps["viridis" if theme is LIGHT else "cool"]
         for number, search in enumerate(story.searches):
             colour = shades(0.12 + 0.72 * number / max(1, len(story.searches) - 1))
-            one.plot(*zip(*search.scores, strict=True), "o-", color=colour, ms=3, label=f"before iteration {search.iteration}")
+            one.plot(
+                *zip(*search.scores, strict=True),
+                "o-",
+                color=colour,
+                ms=3,
+                label=f"before iteration {search.iteration}",
+            )
             score = dict(search.scores).get(search.temperature)
             if score is not None:
                 one.plot(search.temperature, score, "o", ms=10, mfc="none", mec=colour, mew=1.6)
@@ -294,7 +349,7 @@ def curves(stories: Sequence[Story], theme: Theme) -> Figure | None:
         if len(stories) > 1:
             one.text(0.98, 0.04, story.name, transform=one.transAxes, ha="right", weight="bold")
         if 0 < len(story.searches) <= 6:
-            legend(one, 2)
+            legend(one, theme, 2)
     percent_up(axes[0], "score")
     return figure
 
@@ -304,7 +359,7 @@ def funnel(stories: Sequence[Story], theme: Theme) -> Figure | None:
     if not any(each.num_rollouts for story in stories for each in story.iterations):
         return None
     shown = [fate for fate in FATES if any(each.fates.get(fate) for story in stories for each in story.iterations)]
-    figure, axes = canvas(columns=len(stories), width=4.8 * (1 if len(stories) == 1 else 1.5))
+    figure, axes = canvas(theme, len(stories))
     for one, story in zip(axes, stories, strict=True):
         whole = [each for each in story.iterations if each.num_rollouts]
         bottom = [0.0] * len(whole)
@@ -318,7 +373,7 @@ def funnel(stories: Sequence[Story], theme: Theme) -> Figure | None:
         if len(stories) > 1:
             one.set_xlabel(f"iteration, {story.name}")
     percent_up(axes[0], "responses")
-    legend(axes[0], 4)
+    legend(axes[0], theme, 4)
     return figure
 
 
@@ -327,20 +382,24 @@ def time(stories: Sequence[Story], theme: Theme) -> Figure | None:
     phases = list(dict.fromkeys(phase for s in stories for each in s.iterations for phase in each.seconds))
     if not phases:
         return None
-    figure, axes = canvas(columns=len(stories), width=4.8 * (1 if len(stories) == 1 else 1.5))
+    figure, axes = canvas(theme, len(stories))
     longest = max(sum(each.seconds.values()) for story in stories for each in story.iterations)
-    unit, length = next((unit, n) for unit, n in (("hours", 3600), ("minutes", 60), ("seconds", 1)) if longest >= 3 * n or n == 1)
+    unit, length = next(
+        (unit, n) for unit, n in (("hours", 3600), ("minutes", 60), ("seconds", 1)) if longest >= 3 * n or n == 1
+    )
     for one, story in zip(axes, stories, strict=True):
         bottom = [0.0] * len(story.iterations)
         for phase, colour in zip(phases, cycle(theme.sequence)):
             heights = [each.seconds.get(phase, 0.0) / length for each in story.iterations]
-            one.bar([each.number for each in story.iterations], heights, bottom=bottom, color=colour, width=0.8, label=phase)
+            one.bar(
+                [each.number for each in story.iterations], heights, bottom=bottom, color=colour, width=0.8, label=phase
+            )
             bottom = [b + h for b, h in zip(bottom, heights, strict=True)]
         iterations_along(one)
         if len(stories) > 1:
             one.set_xlabel(f"iteration, {story.name}")
     axes[0].set_ylabel(unit)
-    legend(axes[0], 2)
+    legend(axes[0], theme, 2)
     return figure
 
 
@@ -349,26 +408,84 @@ def kinds(stories: Sequence[Story], theme: Theme) -> Figure | None:
     names = sorted({kind for story in stories for v in story.validations for kind in v.kinds})
     if len(names) < 2:
         return None
-    figure, axes = canvas(columns=len(stories), width=4.8 * (1 if len(stories) == 1 else 1.5))
+    figure, axes = canvas(theme, len(stories))
     for one, story in zip(axes, stories, strict=True):
         for kind, colour in zip(names, cycle(theme.sequence)):
             found = [(v.iteration, v.kinds[kind]) for v in story.validations if kind in v.kinds]
             one.plot([x for x, _ in found], [y for _, y in found], "o-", color=colour, ms=3, label=kind)
         _side(one, story, stories)
     percent_up(axes[0], "greedy accuracy")
-    legend(axes[0], 4)
+    legend(axes[0], theme, 4)
     return figure
 
 
 CHARTS: tuple[tuple[Chart, Drawer], ...] = (
-    (Chart("accuracy", "Accuracy by iteration", "Greedy accuracy on validation prompts after each iteration with its 95 % interval, and the best that each control reached.", wide=True), accuracy),
-    (Chart("steps", "The same by optimizer steps", "Every validation of the evolution and of the controls over optimizer steps, the warm-up's included."), steps),
-    (Chart("exploration", "Exploration", "pass@k of each iteration’s own rollouts, on the prompts it walked, against greedy accuracy on validation prompts."), exploration),
-    (Chart("exploitation", "Exploitation", "reward-pass@2: prompts with a right answer among the two that the reward prefers. pass@2 is two at random, pass@1 one."), exploitation),
-    (Chart("funnel", "What became of the responses", "Share of each iteration’s responses that were kept, right but not kept, wrong, or could not be judged."), funnel),
+    (
+        Chart(
+            "accuracy",
+            "Accuracy by iteration",
+            "Greedy accuracy on validation prompts after each iteration with its 95 % interval, and the best of each "
+            "control.",
+        ),
+        accuracy,
+    ),
+    (
+        Chart(
+            "steps",
+            "The same by optimizer steps",
+            "Every validation of the evolution and of its controls; steps count the warm-up’s.",
+        ),
+        steps,
+    ),
+    (
+        Chart(
+            "exploration",
+            "Exploration",
+            "pass@k of each iteration’s own rollouts, on the prompts it walked, against greedy accuracy on validation "
+            "prompts.",
+        ),
+        exploration,
+    ),
+    (
+        Chart(
+            "exploitation",
+            "Exploitation",
+            "reward-pass@2: prompts with a right answer among the two that the reward prefers. pass@2 is two at "
+            "random, pass@1 one.",
+        ),
+        exploitation,
+    ),
+    (
+        Chart(
+            "funnel",
+            "What became of the responses",
+            "Share of each iteration’s responses that were kept, right but not kept, wrong, or could not be judged.",
+        ),
+        funnel,
+    ),
     (Chart("temperature", "Temperature", "The temperature each iteration sampled at."), temperature),
-    (Chart("curves", "The curve behind each choice", "Score of every candidate temperature on held-out prompts, by search; the chosen one is ringed."), curves),
-    (Chart("kinds", "Accuracy by question type", "Greedy accuracy on validation prompts after each iteration, by question type."), kinds),
-    (Chart("time", "Time by phase", "Wall time of each iteration. Training and validation: from the iteration’s first log entry to its last."), time),
+    (
+        Chart(
+            "curves",
+            "The curve behind each choice",
+            "Score of every candidate temperature on held-out prompts, by search; the chosen one is ringed.",
+        ),
+        curves,
+    ),
+    (
+        Chart(
+            "kinds",
+            "Accuracy by question type",
+            "Greedy accuracy on validation prompts after each iteration, by question type.",
+        ),
+        kinds,
+    ),
+    (
+        Chart(
+            "time",
+            "Time by phase",
+            "Wall time of each iteration. Training and validation: from the iteration’s first log entry to its last.",
+        ),
+        time,
+    ),
 )
-

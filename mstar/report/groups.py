@@ -29,17 +29,24 @@ class Asked:
     """Length of each response."""
 
 
-def read_groups(stage: Stage) -> Iterator[Asked]:
-    """A stage's groups in the store's order; of one that is not finished, those that are there, without verdicts.
+def has_rollouts(stage: Stage) -> bool:
+    """Whether a finished stage still has its rollouts.
 
     Raises:
-        RuntimeError: If a file is not what was sealed.
+        RuntimeError: If their file is gone or is not what was sealed, and no retention policy says why.
     """
+    if not stage.sealed or ("retention" in stage.manifest and not stage.rollouts.is_file()):
+        return False
+    stage.verify()
+    return True
+
+
+def read_groups(stage: Stage) -> Iterator[Asked]:
+    """A stage's groups in the store's order; of one that is not finished, those that are there, without verdicts."""
     if not stage.sealed:
         for name, rollouts in stage.generated().items():
             yield Asked(Group(Prompt(name, ""), rollouts), tuple(len(rollout.tokens) for rollout in rollouts))
-    elif stage.rollouts.is_file() or "retention" not in stage.manifest:
-        stage.verify()
+    elif stage.rollouts.is_file():
         for _, rows in groupby(_rows(stage), key=lambda row: row["prompt_id"]):
             yield _asked(list(rows))
 
@@ -59,7 +66,6 @@ def _rows(stage: Stage) -> Iterator[dict[str, Any]]:
 
 
 def reward_names(stages: Iterable[Stage]) -> list[str]:
-    """Names of all rewards that finished stages hold, in the order they appear."""
-    files = [stage.rollouts for stage in stages if stage.sealed and stage.rollouts.is_file()]
-    types = (pq.read_schema(file).field("rewards").type for file in files)
+    """Names of the rewards in the rollouts of finished stages, in the order they appear."""
+    types = (pq.read_schema(stage.rollouts).field("rewards").type for stage in stages)
     return list(dict.fromkeys(field.name for kind in types if pa.types.is_struct(kind) for field in kind))

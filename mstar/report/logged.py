@@ -50,10 +50,10 @@ def _read_events(path: Path) -> Iterator[tuple[str, Entry]]:
     """Lightning logs the epoch beside whatever it logs, at the same step."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    log = EventAccumulator(str(path), size_guidance={"scalars": 0, "images": 1, "histograms": 1, "tensors": 1})  # type: ignore[no-untyped-call]
-    log.Reload()  # type: ignore[no-untyped-call]
-    keys = log.Tags()["scalars"]  # type: ignore[no-untyped-call]
-    scalars = {key: log.Scalars(key) for key in keys}  # type: ignore[no-untyped-call]
+    log = EventAccumulator(str(path), size_guidance={"scalars": 0, "images": 1, "histograms": 1, "tensors": 1})
+    log.Reload()
+    keys = log.Tags()["scalars"]
+    scalars = {key: log.Scalars(key) for key in keys}
     epochs = {event.step: int(event.value) for event in scalars.pop("epoch", [])}
     for key, values in scalars.items():
         for event in values:

@@ -45,7 +45,9 @@ def chromium() -> Iterator[Browser]:
     try:
         from playwright.sync_api import sync_playwright
     except ImportError as error:
-        raise RuntimeError("Playwright, which drives Chromium, is missing. Install it: pip install playwright") from error
+        raise RuntimeError(
+            "Playwright, which drives Chromium, is missing. Install it: pip install playwright"
+        ) from error
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
         try:

@@ -13,7 +13,7 @@ from mstar.files import explained, write_json
 from mstar.report.book import Book
 from mstar.report.figures import draw_for_page, draw_for_paper
 from mstar.report.find import Run
-from mstar.report.groups import read_groups, reward_names
+from mstar.report.groups import has_rollouts, read_groups, reward_names
 from mstar.report.logged import read_logged
 from mstar.report.page import render
 from mstar.report.sources import Sources, open_sources
@@ -41,9 +41,7 @@ def write_report(runs: Sequence[Run], out: Path, figures: bool = False) -> list[
         RuntimeError: If a file of the store is not what was sealed.
     """
     with replacing_folder(out) as folder:
-        book = Book(folder, reward_names(stage for run in runs for stage in run.stages.values()))
-        stories = [_read(number, name, run, book) for number, (name, run) in enumerate(zip(names(runs), runs, strict=True))]
-        book.close([{"name": story.name, "iterations": [each.number for each in story.iterations]} for story in stories])
+        stories = write_rollouts(runs, folder)
         charts = draw_for_page(stories, folder / "charts")
         if figures:
             draw_for_paper(stories, folder / "figures")
@@ -51,6 +49,23 @@ def write_report(runs: Sequence[Run], out: Path, figures: bool = False) -> list[
         for asset in ASSETS:
             (folder / asset).write_bytes((files("mstar.report") / "templates" / asset).read_bytes())
         write_json(folder / MARK, {"stories": [asdict(story) for story in stories]})
+    return stories
+
+
+def write_rollouts(runs: Sequence[Run], folder: Path) -> list[Story]:
+    """Go through all rollouts once: write them down with their pictures, count them, and tell how the runs went.
+
+    Args:
+        runs: One or two.
+        folder: Gets ``data`` and ``images``.
+
+    Raises:
+        RuntimeError: If a file of the store is not what was sealed.
+    """
+    whole = [stage for run in runs for stage in run.stages.values() if has_rollouts(stage)]
+    book = Book(folder, reward_names(whole))
+    stories = [_read(number, name, run, book) for number, (name, run) in enumerate(zip(names(runs), runs, strict=True))]
+    book.close([{"name": story.name, "iterations": [each.number for each in story.iterations]} for story in stories])
     return stories
 
 
@@ -84,7 +99,7 @@ def changes(run: Run, sources: Sources) -> Iterator[str]:
             if asked not in known:
                 known[asked] = sources.changed(manifest)
             if known[asked]:
-                yield f"Pictures and references of iteration {iteration} may not be those that were asked: {known[asked]}."
+                yield f"Pictures and references of iteration {iteration} may be others than were asked: {known[asked]}."
 
 
 def states(iterations: Sequence[Iteration]) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +108,6 @@ class Story:
     def best(self) -> Validation | None:
         """Where it was best."""
         return max(self.validations, key=lambda v: v.accuracy.value, default=None)
-
 
     @property
     def after(self) -> dict[int, Share]:
@@ -258,9 +257,13 @@ def trained(logged: Logged) -> dict[int, float]:
 
 
 def _timed(iteration: Iteration, searches: Sequence[Search], rest: Mapping[int, float]) -> Iteration:
-    searched = {"temperature search": s.seconds for s in searches if s.iteration == iteration.number}
-    after = {REST: rest[iteration.number]} if iteration.number in rest else {}
-    return Iteration(**{**vars(iteration), "seconds": {**searched, **iteration.seconds, **after}})
+    seconds = {**iteration.seconds}
+    searched = sum(search.seconds for search in searches if search.iteration == iteration.number)
+    if searched:
+        seconds = {"temperature search": searched, **seconds}
+    if iteration.number in rest:
+        seconds[REST] = rest[iteration.number]
+    return replace(iteration, seconds=seconds)
 
 
 def _searches(folder: Path) -> list[Search]:
@@ -299,5 +302,3 @@ def by_split(evaluations: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str
         for split, figures in measured.items():
             splits.setdefault(split, {})[stage.removeprefix("test-")] = figures
     return splits
-
-

@@ -270,16 +270,22 @@ const browser = {
 
   head(entry, siblings) {
     const tabs = siblings.map((group) => {
-      const { responses, correct } = report.count(group);
       return el("button", {
         class: "tab", type: "button", "aria-pressed": String(group === this.chosen && !this.beside),
         onclick: () => { this.beside = false; this.choose(group); },
-      }, el("span", { text: this.label(group) }), el("span", { class: "of", text: `${correct}/${responses}` }));
+      }, el("span", { text: this.label(group) }), this.share(group));
     });
+    const { responses, correct, kept } = report.count(this.chosen);
+    const summary = this.beside ? null : el("span", { class: "of", text: `${correct} of ${responses} right, ${kept} kept` });
     const beside = siblings.length < 2 ? null : el("button", {
       class: "tab", type: "button", "aria-pressed": String(this.beside), onclick: () => this.toggleBeside(), text: "side by side",
     });
-    return el("header", {}, el("h3", { text: entry.id }), el("div", { class: "tabs" }, ...tabs, beside));
+    return el("header", {}, el("h3", { text: entry.id }), el("div", { class: "tabs" }, ...tabs, beside), summary);
+  },
+
+  share(group) {
+    const { responses, correct } = report.count(group);
+    return el("span", { class: "of", text: `${correct}/${responses}` });
   },
 
   prompt(entry) {
@@ -302,12 +308,12 @@ const browser = {
     const { responses, correct, kept } = report.count(group);
     const cards = entry.responses.map((response, i) => this.card(response, report.passes(begin + i, this.state)));
     const title = el("h4", {}, el("span", { text: this.label(group) }), el("span", { class: "of", text: `${correct} of ${responses} right · ${kept} kept` }));
-    return el("section", { class: "column" }, title, ...cards);
+    return el("section", { class: "column" }, this.beside ? title : null, ...cards);
   },
 
   card(response, passes) {
     const decision = response.kept === null ? "undecided" : response.kept ? "kept" : "dropped";
-    const why = response.why && response.why !== decision && response.why !== response.outcome ? response.why : "";
+    const why = [decision, response.outcome, `${response.outcome} answer`].includes(response.why) ? "" : response.why; // said already
     const rewards = response.rewards.map((value, i) => `${report.index.rewards[i]} ${short(value)}`).filter((_, i) => response.rewards[i] !== null);
     const facts = [...rewards, `T ${short(response.temperature)}`, `${response.tokens} tokens`, response.finish === "length" ? "cut off at the longest length" : "", response.origin === "policy" ? "" : `by ${response.origin}`];
     return el("article", { class: passes ? "card" : "card off" },
@@ -316,7 +322,7 @@ const browser = {
         el("span", { class: `badge o${report.index.outcomes.indexOf(response.outcome)}`, text: response.outcome }),
         el("span", { class: `badge ${decision}`, text: decision }),
         el("span", { class: "why", text: why }),
-        el("span", { class: "answer", title: "the answer that was extracted" }, el("span", { text: response.answer === null ? "no answer" : response.answer }))),
+        response.answer === null ? null : el("span", { class: "answer" }, el("span", { class: "muted", text: "answer" }), el("bdi", { text: response.answer }))),
       el("div", { class: "steps" }, ...response.steps.map((text, i) => this.step(text, response.aligned ? response.scores[i] : null))),
       response.aligned || !response.scores.length ? null : el("p", { class: "facts", text: `step rewards: ${response.scores.map(short).join("  ")}` }),
       el("p", { class: "facts", text: facts.filter(Boolean).join(" · ") }));
