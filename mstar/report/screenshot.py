@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from mstar.files import write_atomically
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Page
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 FLAGS = (
@@ -56,13 +56,12 @@ def chromium() -> Iterator[Browser]:
             browser.close()
 
 
-def take(page: Path, out: Path, dark: bool = False) -> None:
+def take(page: Path, out: Path) -> None:
     """Write the first screen of a page as PNG.
 
     Args:
         page: An HTML file.
         out: The picture; its folder must exist.
-        dark: As a system in dark mode shows it.
 
     Raises:
         RuntimeError: If Chromium is missing, or cannot open the page.
@@ -70,11 +69,16 @@ def take(page: Path, out: Path, dark: bool = False) -> None:
     with chromium() as browser:
         from playwright.sync_api import Error
 
-        size = {"width": SCREEN[0], "height": SCREEN[1]}
         try:
-            tab = browser.new_page(viewport=size, color_scheme="dark" if dark else "light")  # type: ignore[arg-type]
+            tab = browser.new_page(color_scheme="light")
             tab.goto(page.resolve().as_uri())
-            tab.wait_for_load_state("load")
-            write_atomically(out, tab.screenshot())
+            screenshot(tab, out)
         except Error as error:
             raise RuntimeError(f"Chromium cannot take a picture of {page}: {error.message}") from error
+
+
+def screenshot(tab: Page, out: Path) -> None:
+    """Write what a tab shows first, in the size of docs/report.png."""
+    tab.set_viewport_size({"width": SCREEN[0], "height": SCREEN[1]})
+    tab.wait_for_load_state("load")
+    write_atomically(out, tab.screenshot())

@@ -52,6 +52,7 @@ const browser = {
     addEventListener("hashchange", () => this.follow());
     this.follow();
     document.body.dataset.ready = "";
+    performance.mark("ready");
   },
 
   fill(id, options, all) {
