@@ -14,7 +14,7 @@ from mstar.__main__ import main
 def test_help_lists_every_command_on_one_screen(args: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     main(args)
     page = capsys.readouterr().out
-    for command in ("fit", "validate", "test", "predict", "run", "grade", "rollouts"):
+    for command in ("fit", "validate", "test", "predict", "run", "grade", "rollouts", "report"):
         assert f"\n  {command} " in page
     assert page.count("\n") <= 24
     assert max(map(len, page.splitlines())) <= 80
