@@ -1,4 +1,4 @@
-"""The command line: `mstar run` for recipes, `grade` for records, `rollouts` and `report` for runs, the rest for LightningCLI."""
+"""The command line: `mstar run`, `grade`, `rollouts` and `report`, the rest for LightningCLI."""
 
 from __future__ import annotations
 

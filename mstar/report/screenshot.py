@@ -37,19 +37,22 @@ def chromium() -> Iterator[Browser]:
     """Chromium without a window.
 
     Raises:
-        RuntimeError: If it, or playwright, is not installed; the message says how to.
+        RuntimeError: If it, or playwright, is not installed, or does not start; the message says what to do.
     """
     path = find_chromium()
     if path is None:
         raise RuntimeError("There is no Chromium to take a picture with. Install it: apt-get install chromium")
     try:
-        from playwright.sync_api import sync_playwright
+        from playwright.sync_api import Error, sync_playwright
     except ImportError as error:
         raise RuntimeError(
             "Playwright, which drives Chromium, is missing. Install it: pip install playwright"
         ) from error
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
+        try:
+            browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
+        except Error as error:
+            raise RuntimeError(f"{path} does not start; try it by hand. It said: {error.message}") from error
         try:
             yield browser
         finally:

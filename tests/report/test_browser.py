@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from mstar.report.find import find_run
 from mstar.report.screenshot import SCREEN, screenshot
+from mstar.report.site import write_report
 from tests.report.conftest import Page
-from tests.report.runs import EVIL, colour
+from tests.report.runs import EVIL, colour, make_run
 
 ID, COUNT = "#group h3", "#count"
 
@@ -181,3 +183,28 @@ def test_first_screen_is_a_picture(page: Page, tmp_path: Path) -> None:
     screenshot(page.tab, tmp_path / "report.png")
     with Image.open(tmp_path / "report.png") as picture:
         assert picture.size == SCREEN and len(picture.convert("RGB").getcolors(100_000) or ()) > 50
+
+
+def test_two_runs_stand_side_by_side(browser: Any, tmp_path: Path) -> None:
+    runs = [find_run(make_run(tmp_path / name, iterations=1, num=num)) for name, num in (("old", 6), ("new", 4))]
+    write_report(runs, tmp_path / "out")
+    page = Page(browser, tmp_path / "out").open("#prompt=p%2F3&in=1&beside=1")
+    assert page.tab.locator("h1").all_text_contents() == ["Aold", "Bnew"]
+    page.tab.wait_for_selector(".beside .column >> nth=1")
+    assert [head[:15] for head in page.tab.locator(".column h4").all_text_contents()] == [
+        "A · iteration 0",
+        "B · iteration 0",
+    ]
+    page.choose("run", "prompts in both")
+    assert page.text(COUNT) == "8 of 10 groups · 32 responses"
+    page.choose("run", "B · new")
+    assert page.text(COUNT) == "4 of 10 groups · 16 responses"
+    assert page.complaints == []
+    page.tab.close()
+
+
+def test_readme_shows_a_first_screen() -> None:
+    file = Path(__file__).parents[2] / "docs" / "report.png"
+    with Image.open(file) as picture:
+        assert picture.size == SCREEN
+    assert file.stat().st_size < 300_000

@@ -28,7 +28,7 @@ const browser = {
   start() {
     const index = report.index;
     const several = index.runs.length > 1;
-    this.fill("run", index.runs.map((run, i) => [i, run.name]), "both runs");
+    this.fill("run", [...index.runs.map((run, i) => [i, `${"AB"[i]} · ${run.name}`]), [SHARED, "prompts in both"]], "both runs");
     $("run").closest("label").hidden = !several;
     const iterations = [...new Set(index.runs.flatMap((run) => run.iterations))].sort((a, b) => a - b);
     this.fill("iteration", iterations.map((i) => [i, `iteration ${i}`]), "all iterations");

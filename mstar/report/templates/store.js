@@ -3,6 +3,7 @@
 // What comes from a run is only ever compared and counted here; browser.js shows it, as text.
 const DECISIONS = ["kept", "dropped", "undecided"];
 const PAGES_KEPT = 60;
+const SHARED = -1; // instead of a run's number: prompts that both have
 
 const report = {
   index: null,
@@ -10,6 +11,7 @@ const report = {
   waiting: new Map(), // number → functions that wait for it
   texts: null, // of each prompt, what a search looks at
   byPrompt: null, // of each prompt, its groups
+  shared: null, // of each prompt, whether both runs have it
   found: { query: null, prompts: null },
 
   // --- called by data/*.js
@@ -21,6 +23,7 @@ const report = {
     this.index = index;
     this.byPrompt = index.prompts.map(() => []);
     index.groups.prompt.forEach((prompt, group) => this.byPrompt[prompt].push(group));
+    this.shared = this.byPrompt.map((groups) => new Set(groups.map((group) => index.groups.run[group])).size > 1);
     browser.start();
   },
 
@@ -105,7 +108,7 @@ const report = {
     const groups = [];
     let responses = 0;
     for (let group = 0; group < this.size; group++) {
-      if (asked.run !== null && run[group] !== asked.run) continue;
+      if (asked.run !== null && (asked.run === SHARED ? !this.shared[prompt[group]] : run[group] !== asked.run)) continue;
       if (asked.iteration !== null && iteration[group] !== asked.iteration) continue;
       if (asked.kind !== null && this.index.prompts[prompt[group]][2] !== asked.kind) continue;
       if (asked.inside) { if (!asked.inside.has(group)) continue; } else if (prompts && !prompts[prompt[group]]) continue;
