@@ -66,8 +66,10 @@ class Chart:
     title: str
     caption: str
     """May be read without the chart: it is also its alternative text."""
-    wide: bool = False
-    """Whether it has the page's width; it is then drawn once more for narrow screens."""
+    size: tuple[int, int] = (0, 0)
+    """Width and height in pixels, so that a page is laid out before its charts are there; set when it is drawn."""
+    narrow: tuple[int, int] | None = None
+    """Of the one for narrow screens, which only those have that take the page's width."""
 
 
 Drawer = Callable[[Sequence[Story], Theme], Figure | None]
@@ -81,26 +83,30 @@ def draw_for_page(stories: Sequence[Story], folder: Path) -> list[Chart]:
     folder.mkdir()
     drawn = []
     for chart, draw in CHARTS:
-        wide = [
-            _draw(chart, draw, stories, theme, folder / f"{chart.name}-{theme.name}.svg") for theme in (LIGHT, DARK)
-        ]
-        if wide[0] is not None:
-            drawn.append(replace(chart, wide=wide[0]))
+        if _draw(draw, stories, LIGHT, folder / f"{chart.name}-light.svg") is not None:
+            size, narrow = _draw(draw, stories, DARK, folder / f"{chart.name}-dark.svg") or ((0, 0), None)
+            drawn.append(replace(chart, size=size, narrow=narrow))
     return drawn
 
 
-def _draw(chart: Chart, draw: Drawer, stories: Sequence[Story], theme: Theme, path: Path) -> bool | None:
-    """Draw a chart in one theme; whether it is a wide one, or ``None`` if there is nothing to show."""
+def _draw(
+    draw: Drawer, stories: Sequence[Story], theme: Theme, path: Path
+) -> tuple[tuple[int, int], tuple[int, int] | None] | None:
+    """Draw a chart in one theme; its sizes (`Chart`), or ``None`` if there is nothing to show."""
     with matplotlib.rc_context(style(theme, text=True)):
         figure = draw(stories, theme)
         if figure is None:
             return None
         _write_svg(figure, path)
-        if wide := bool(figure.get_figwidth() > NARROW[0]):
-            small = draw(stories, replace(theme, narrow=True))
-            assert small is not None
+        small = draw(stories, replace(theme, narrow=True)) if figure.get_figwidth() > NARROW[0] else None
+        if small is not None:
             _write_svg(small, path.with_stem(f"{path.stem}-narrow"))
-    return wide
+        return pixels(figure), None if small is None else pixels(small)
+
+
+def pixels(figure: Figure) -> tuple[int, int]:
+    """Width and height of a figure on a screen."""
+    return round(96 * figure.get_figwidth()), round(96 * figure.get_figheight())
 
 
 def _write_svg(figure: Figure, path: Path) -> None:

@@ -114,6 +114,7 @@ def test_links_lead_to_a_prompt_with_its_filters(page: Page) -> None:
     page.open(address)
     assert chosen(page) == "p/3 iteration 1"
     assert page.text(COUNT) == "18 of 18 groups · 18 responses"
+    page.tab.wait_for_load_state("load")  # charts do not push it away
     assert page.tab.evaluate("document.getElementById('prompts').getBoundingClientRect().top") < 100
 
 
