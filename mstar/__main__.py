@@ -10,7 +10,7 @@ import mstar
 from mstar.exit_codes import INTERRUPTED, PIPE_CLOSED, USAGE
 
 LIGHTNING = ("fit", "validate", "test", "predict")
-OWN = ("run", "grade", "rollouts", "doctor", "schema", "completion")
+OWN = ("run", "grade", "rollouts", "report", "doctor", "schema", "completion")
 HELP = """\
 usage: mstar COMMAND ...
 
@@ -21,13 +21,14 @@ usage: mstar COMMAND ...
   run        run a recipe: a list of such commands, finished ones skipped
   grade      grade recorded responses
   rollouts   list, show, verify and export what a run has sampled
+  report     the story of a run and every response, as pages
   doctor     what this machine has and lacks
   schema     the JSON schema of configuration files, for editors
   completion a script that lets the shell complete all of this
 
   mstar run configs/recipes/demo.yaml  the whole method on a tiny model
   mstar rollouts show RUN --kept       responses that were trained on
-  mstar fit -c configs/demo/base.yaml  one command, as configured
+  mstar report RUN [RUN_B]             pages that open from disk
   mstar fit -c a.yaml -c b.yaml --x 1  files stack, flags win
   mstar fit -c a.yaml --print_config   every value in force; runs nothing
   mstar fit --help                     every setting
@@ -77,6 +78,10 @@ def _run(words: list[str]) -> None:
             from mstar.rollout.command import main as rollouts
 
             rollouts(asked)
+        case ["report"]:
+            from mstar.report.command import main as report
+
+            report(words[1:])
         case ["doctor"]:
             from mstar.commands.doctor import main as doctor
 
