@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mstar.prompts.ids import picked
 from mstar.prompts.listed import ListedPrompts, prompt_ids
 from mstar.types import Prompt, PromptSource
 
@@ -31,4 +32,4 @@ class Subset(ListedPrompts):
 
     def ids(self) -> Sequence[str]:
         """The part's ids."""
-        return prompt_ids(self.source)[self.indices.start : self.indices.stop]
+        return picked(prompt_ids(self.source), self.indices)

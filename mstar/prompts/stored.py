@@ -1,4 +1,4 @@
-"""Images of published rows: structs, paths, or base64 in a TSV."""
+"""The images of stored rows: structs, paths, base64 in a TSV, or frames of a video."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from typing import Any
 
 from PIL import Image
 
-from mstar.benchmarks.layout import Layout
-from mstar.benchmarks.rows import Table
-from mstar.prompts.images import listed, open_image
+from mstar.layouts.layout import Clip, Layout
+from mstar.prompts.images import open_image
+from mstar.prompts.rows import Table
+from mstar.prompts.video import open_frames
 
 REFERENCE = (
     64  # characters; a TSV cell no longer than this names the row that has the image (VLMEvalKit, image_base.py)
@@ -38,14 +39,18 @@ class StoredImages:
         Raises:
             ValueError: If one cannot be read; the message names file, row and id.
         """
-        if self.layout.image is None:
-            return ()
-        row = self.table.texts([*self.layout.ids, self.layout.image], [number])[0]
+        row = self.table.texts(self.layout.needs, [number])[0]
         where = self.table.where(number, self.layout.name(row, number))
-        value: Any = row[self.layout.image]
-        if self.table.encoded:
-            value = [{"bytes": _decoded(text, where), "path": None} for text in self._texts(str(value), where)]
-        return tuple(open_image(image, self.table.root, where) for image in listed(value or None))
+        if not self.table.encoded:
+            return tuple(image for shown in self.layout.shown(row) for image in self._opened(shown, where))
+        cell = "" if self.layout.image is None else str(row[self.layout.image])
+        stored = [{"bytes": _decoded(text, where), "path": None} for text in self._texts(cell, where)]
+        return tuple(open_image(image, self.table.root, where) for image in stored)
+
+    def _opened(self, shown: Any, where: str) -> list[Image.Image]:
+        if isinstance(shown, Clip):
+            return open_frames(shown.stored, shown.num_frames, self.table.root, where)
+        return [open_image(shown, self.table.root, where)]
 
     def _texts(self, cell: str, where: str) -> list[str]:
         """Base64 texts of a TSV cell: one, a list of them, or those of the row it names."""

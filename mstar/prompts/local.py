@@ -1,14 +1,13 @@
-"""Local files in the formats that benchmarks are published in."""
+"""Parquet files, and tables of text with tabs between cells."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import datasets
 import pyarrow
+from datasets.exceptions import DatasetGenerationError
 from pyarrow import csv, parquet
 
 TSV_BLOCK = 1 << 28  # bytes; the longest row, image and all, must fit in one
@@ -26,7 +25,10 @@ def read_parquet(files: Sequence[str]) -> datasets.Dataset:
             parquet.read_schema(file)
         except pyarrow.ArrowException as error:
             raise ValueError(f"{file} is not a Parquet file ({error}). {AGAIN}") from error
-    return datasets.load_dataset("parquet", data_files=list(files), split="train")
+    try:
+        return datasets.load_dataset("parquet", data_files=list(files), split="train")
+    except DatasetGenerationError as error:
+        raise ValueError(f"{', '.join(files)} cannot be read ({error.__cause__ or error}). {AGAIN}") from error
 
 
 def read_tsv(path: Path) -> datasets.Dataset:
@@ -47,31 +49,3 @@ def read_tsv(path: Path) -> datasets.Dataset:
     except pyarrow.ArrowException as error:
         raise ValueError(f"{path} cannot be read as UTF-8 text with a tab between cells ({error}). {AGAIN}") from error
     return datasets.Dataset(table)
-
-
-def read_json(path: Path) -> list[Mapping[str, Any]]:
-    """Records of JSON lines, of a JSON list, or of a JSON object of records by id (MathVista's testmini.json).
-
-    Raises:
-        ValueError: If it is no JSON, or something else than records.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8 ({error}). {AGAIN}") from error
-    found = _lines(text, path) if path.suffix == ".jsonl" else _parsed(text, str(path))
-    records = list(found.values()) if isinstance(found, dict) else found
-    if not isinstance(records, list) or not records or not all(isinstance(record, dict) for record in records):
-        raise ValueError(f"{path} holds no list of records; give the file of questions as it is published.")
-    return records
-
-
-def _lines(text: str, path: Path) -> list[Any]:
-    return [_parsed(line, f"{path}, line {n}") for n, line in enumerate(text.split("\n"), 1) if line.strip()]
-
-
-def _parsed(text: str, where: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{where} is not valid JSON ({error}). {AGAIN}") from error
