@@ -31,7 +31,7 @@ class Columns(Layout):
         found = {ours: fields.get(ours, ours) for ours in OURS}
         self.fields = {ours: named for ours, named in found.items() if set(mentioned(named)) <= set(there)}
         self.num_frames = num_frames
-        self.used = {column for named in self.fields.values() for column in mentioned(named)}
+        self.used = tuple(column for named in self.fields.values() for column in mentioned(named))
         self.there = tuple(there)
 
     @property

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from mstar.prompts.contents import Contents, contents_of
 from mstar.prompts.ids import picked
 from mstar.prompts.listed import ListedPrompts, prompt_ids
 from mstar.types import Prompt, PromptSource
@@ -33,3 +34,7 @@ class Chosen(ListedPrompts):
     def ids(self) -> Sequence[str]:
         """Their ids."""
         return picked(prompt_ids(self.source), self.indices)
+
+    def contents(self) -> Contents:
+        """What they show."""
+        return contents_of(self.source).take(self.indices)

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterator, Sequence
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
 
-from PIL.Image import Image
+import numpy as np
 
+from mstar.files import replacing
 from mstar.layouts.asking import Asking
 from mstar.layouts.columns import Columns
 from mstar.layouts.layout import Layout
-from mstar.prompts.ids import Index, StoredIds
+from mstar.prompts.contents import Contents, asked, digest
+from mstar.prompts.ids import StoredIds, twins
 from mstar.prompts.images import LazyImages
 from mstar.prompts.listed import ListedPrompts
+from mstar.prompts.records import cache_folder, stamp
 from mstar.prompts.rows import Rows
 from mstar.prompts.stored import StoredImages
 from mstar.prompts.unusable import UnusablePromptError
 from mstar.types import Prompt
+
+CHUNK = 1024  # rows read at once where all are read
 
 
 class DatasetPrompts(ListedPrompts):
@@ -90,13 +99,13 @@ class DatasetPrompts(ListedPrompts):
                 question = self.layout.read(row)
             except ValueError as error:
                 raise ValueError(f"{self.table.where(index, name)}: {error}.") from error
-            shown = self._open(index)
+            shown = self.images.shown_by(index, row)
         except ValueError as error:
             raise UnusablePromptError(name, str(error)) from error
         return Prompt(
             id=name,
             question=question.published if self.asking is None else self.asking.text(question),
-            images=LazyImages(len(shown), lambda: self._open(index)),
+            images=LazyImages(len(shown), partial(self.images.of, index)),
             answer=question.answer,
             kind=question.kind,
             cot=question.cot,
@@ -107,8 +116,46 @@ class DatasetPrompts(ListedPrompts):
         """The rows' ids."""
         return self._ids
 
-    def _open(self, index: int) -> Sequence[Image]:
-        return self.images.of(index)
+    def contents(self) -> Contents:
+        """Digests of the images as they are stored, made once and kept on disk until a file changes.
+
+        An image that cannot be read has the digest of its row: the prompt is dropped when it is asked for.
+        """
+        kept = cache_folder() / f"contents-{self._stamp()}.npz"
+        if kept.is_file():
+            with np.load(kept) as found:
+                return Contents(found["digests"], found["counts"])
+        made = Contents.of(self._digests(index, row) for index, row in self._rows())
+        with replacing(kept) as file:
+            np.savez(file, digests=made.digests, counts=made.counts)
+        return made
+
+    def _rows(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """All rows, read many at once."""
+        for start in range(0, len(self), CHUNK):
+            some = range(start, min(start + CHUNK, len(self)))
+            yield from zip(some, self.table.texts(self.layout.needs, some), strict=True)
+
+    def _digests(self, index: int, row: dict[str, Any]) -> list[int]:
+        try:
+            return self.images.digests(index, row) or [asked(self.layout.read(row).published)]
+        except ValueError:
+            return [digest(b"unusable", self.path.encode(), str(index).encode())]
+
+    def _stamp(self) -> str:
+        """What changes with anything the digests are made of."""
+        found = hashlib.blake2b(digest_size=16)
+        files = self.table.rows.files or [self.path]
+        found.update(repr((type(self.layout), sorted(vars(self.layout).items()), self.table.root)).encode())
+        found.update(repr([stamp(Path(file)) for file in files]).encode())
+        known = lru_cache(CHUNK)(self.images.stamp)  # neighbours often show the same image
+        for index, row in self._rows():
+            try:
+                names = self.images.files(index, row)
+            except ValueError:  # it is told of when the prompt is asked for
+                names = []
+            found.update("".join(map(known, names)).encode())
+        return found.hexdigest()
 
     def _names(self, indices: Sequence[int]) -> list[str]:
         rows = self.table.texts(self.layout.naming, indices) if self.layout.naming else [{} for _ in indices]
@@ -125,9 +172,9 @@ class DatasetPrompts(ListedPrompts):
     def _check_ids(self) -> None:
         if not self.layout.naming:
             return
-        if twins := Index(self._ids).twins():
+        for first, second in twins(self._ids):
             named = ", ".join(map(repr, self.layout.naming))
             raise ValueError(
-                f"{self.path}: rows {twins[0]} and {twins[1]} have the same {named}, {self._ids[twins[0]]!r}; ids must "
-                f"differ. Mend the file, or map another column: fields: {{id: COLUMN}}."
+                f"{self.path}: rows {first} and {second} have the same {named}, {self._ids[first]!r}; ids must differ. "
+                f"Mend the file, or map another column: fields: {{id: COLUMN}}."
             )

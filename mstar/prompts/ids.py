@@ -64,12 +64,9 @@ class Index:
 
     def __init__(self, ids: Sequence[str]) -> None:
         self.ids = ids
-        hashes = np.fromiter((hash(name) & MASK for name in ids), np.int64, len(ids))
+        hashes = hashed(ids)
         self.order = np.argsort(hashes, kind="stable")
         self.hashes = hashes[self.order]
-
-    def __contains__(self, name: str) -> bool:
-        return self.find(name) is not None
 
     def find(self, name: str) -> int | None:
         """The first prompt of an id; ``None`` if there is none."""
@@ -77,11 +74,23 @@ class Index:
         start, end = (int(np.searchsorted(self.hashes, value, side)) for side in ("left", "right"))
         return next((index for index in self.order[start:end].tolist() if self.ids[index] == name), None)
 
-    def twins(self) -> tuple[int, int] | None:
-        """Two prompts of one id, the first such; ``None`` if all differ."""
+    def twins(self) -> Iterator[tuple[int, int]]:
+        """Each prompt whose id another one before it has, behind the first of these."""
         same = np.flatnonzero(self.hashes[1:] == self.hashes[:-1])
         for index in sorted(self.order[same + 1].tolist()):
             first = self.find(self.ids[index])
             if first is not None and first != index:
-                return first, index
-        return None
+                yield first, index
+
+
+def twins(ids: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Each prompt whose id another one before it has, behind the first of these; 8 bytes a prompt where all differ."""
+    hashes = hashed(ids)
+    hashes.sort()
+    if (hashes[1:] == hashes[:-1]).any():
+        yield from Index(ids).twins()
+
+
+def hashed(ids: Sequence[str]) -> NDArray[np.int64]:
+    """A hash of each id, good for this process."""
+    return np.fromiter((hash(name) & MASK for name in ids), np.int64, len(ids))

@@ -22,7 +22,7 @@ BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, 
 """What Pillow's readers raise on bytes that are not what they claim to be."""
 
 
-def open_image(value: Any, root: Path, where: str) -> Image.Image:
+def open_image(value: Any, root: Path, where: object) -> Image.Image:
     """The image a cell holds, as RGB.
 
     Args:
@@ -51,7 +51,7 @@ def open_image(value: Any, root: Path, where: str) -> Image.Image:
 
 
 @contextmanager
-def readable(where: str, hint: str) -> Iterator[None]:
+def readable(where: object, hint: str) -> Iterator[None]:
     """Say where an image stands that Pillow cannot read, and what to do."""
     try:
         with warnings.catch_warnings():
@@ -69,7 +69,7 @@ class ImageError(ValueError):
     """An image that cannot be shown to a model; the message says where it stands."""
 
 
-def still(image: Image.Image, where: str) -> Image.Image:
+def still(image: Image.Image, where: object) -> Image.Image:
     """One picture in RGB: of a file that moves, the frame it stands at.
 
     Raises:
@@ -88,7 +88,7 @@ def still(image: Image.Image, where: str) -> Image.Image:
     return image.convert("RGB")
 
 
-def moveless(image: Image.Image, where: str) -> Image.Image:
+def moveless(image: Image.Image, where: object) -> Image.Image:
     """The image, unless it moves.
 
     Raises:
@@ -136,7 +136,7 @@ class LazyImages(Sequence[Image.Image]):
     __hash__ = None  # type: ignore[assignment]
 
 
-def inside(root: Path, value: Any, where: str, folder: bool = False) -> Path:
+def inside(root: Path, value: Any, where: object, folder: bool = False) -> Path:
     """The file, or the folder, that a path below ``root`` names.
 
     Raises:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from itertools import accumulate
 
+from mstar.prompts.contents import Contents, contents_of, joined
 from mstar.prompts.ids import StoredIds
 from mstar.prompts.listed import ListedPrompts, prompt_ids
 from mstar.types import Prompt, PromptSource
@@ -39,6 +40,10 @@ class Joined(ListedPrompts):
         ids = [prompt_ids(source) for source in self.sources]
         places = partial(map, self._place)
         return StoredIds(range(len(self)), lambda some: [ids[number][inner] for number, inner in places(some)])
+
+    def contents(self) -> Contents:
+        """What all show, in order."""
+        return joined([contents_of(source) for source in self.sources])
 
     def _place(self, index: int) -> tuple[int, int]:
         """Which source, and where in it."""

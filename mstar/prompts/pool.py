@@ -65,9 +65,9 @@ class PromptPool(ABC):
             ValueError: If two prompts have the same id.
         """
         index = Index(prompt_ids(self.source))
-        if twins := index.twins():
+        for first, second in index.twins():
             raise ValueError(
-                f"data.prompts.source: prompts {twins[0]} and {twins[1]} have the same id {index.ids[twins[1]]!r}; ids "
+                f"data.prompts.source: prompts {first} and {second} have the same id {index.ids[second]!r}; ids "
                 f"must differ, for rollouts are joined to prompts by id."
             )
         return index

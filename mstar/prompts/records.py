@@ -64,7 +64,7 @@ def cache_folder() -> Path:
 def stamp(path: Path) -> str:
     """What changes when a file does: its place, size and time of modification."""
     found = path.stat()
-    return f"{path.resolve()} {found.st_size} {found.st_mtime_ns}"
+    return f"{path.absolute()} {found.st_size} {found.st_mtime_ns}"
 
 
 def _key(path: Path, names: Sequence[str]) -> str:

@@ -110,6 +110,18 @@ class Rows:
         return read_parquet([str(kept)])
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a row stands, in words that are found when they are needed."""
+
+    table: Table
+    number: int
+    name: str
+
+    def __str__(self) -> str:
+        return self.table.where(self.number, self.name)
+
+
 class Table:
     """Rows by number.
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mstar.prompts.chosen import Chosen
+from mstar.prompts.contents import Contents
 from mstar.prompts.listed import ListedPrompts
 from mstar.seeds import run_seed, stable_seed
 from mstar.types import Prompt, PromptSource
@@ -36,3 +37,7 @@ class Shuffled(ListedPrompts):
     def ids(self) -> Sequence[str]:
         """Their ids, in this order."""
         return self.prompts.ids()
+
+    def contents(self) -> Contents:
+        """What they show, in this order."""
+        return self.prompts.contents()

@@ -16,7 +16,7 @@ CONTAINERS = {".mp4", ".mkv", ".webm", ".mov", ".avi", ".m4v"}
 PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".bmp"}
 
 
-def open_frames(value: Any, num: int, root: Path, where: str) -> list[Image.Image]:
+def open_frames(value: Any, num: int, root: Path, where: object) -> list[Image.Image]:
     """Frames of a video as RGB, evenly spread: each the middle of its share of the time.
 
     Args:
@@ -58,7 +58,7 @@ def spread(total: int, num: int) -> list[int]:
     return [(2 * i + 1) * total // (2 * num) for i in range(num)]
 
 
-def _of_folder(path: str, num: int, root: Path, where: str) -> list[Image.Image]:
+def _of_folder(path: str, num: int, root: Path, where: object) -> list[Image.Image]:
     folder = inside(root, path, where, folder=True)
     files = sorted(file.name for file in folder.iterdir() if file.suffix.lower() in PICTURES)
     if not files:
@@ -66,7 +66,7 @@ def _of_folder(path: str, num: int, root: Path, where: str) -> list[Image.Image]
     return [open_image(f"{path}/{files[i]}", root, where) for i in spread(len(files), num)]
 
 
-def _of_container(source: Path | IO[bytes], num: int, where: str) -> list[Image.Image]:
+def _of_container(source: Path | IO[bytes], num: int, where: object) -> list[Image.Image]:
     """Decoded twice: once to count, for what containers say of their length is not to be relied on."""
     try:
         import av
