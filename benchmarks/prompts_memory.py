@@ -90,7 +90,7 @@ def walk(file: Path) -> dict[str, float]:
     seen = 0
     for iteration in range(-(-len(source) // INTERVAL)):
         prompts = pool.prompts(iteration)
-        seen += sum(not prompt.unusable and prompt.images[0].size == (16, 16) for prompt in prompts)
+        seen += sum(not prompt.unusable and len(prompt.images) == 1 for prompt in prompts)  # reading opens them
         anonymous = max(anonymous, memory("RssAnon"))
     assert seen == len(source), f"{seen} of {len(source)} prompts were seen"
     found = {"peak": memory("VmHWM"), "anonymous": anonymous, "imported": imported}

@@ -74,7 +74,8 @@ class DatasetPrompts(ListedPrompts):
         if layout is not None and fields:
             raise ValueError("DatasetPrompts has both fields and a layout; the layout names its columns itself.")
         self.path = path
-        self.table = Rows(path, split, subset, revision, image_root, tuple(columns), streaming).open()
+        self.rows = Rows(path, split, subset, revision, image_root, tuple(columns), streaming)
+        self.table = self.rows.open()
         self.layout = layout or Columns(fields or {}, self.table.columns, path, num_frames)
         self.asking = asking
         self._check_columns()
@@ -145,9 +146,9 @@ class DatasetPrompts(ListedPrompts):
     def _stamp(self) -> str:
         """What changes with anything the digests are made of."""
         found = hashlib.blake2b(digest_size=16)
-        files = self.table.rows.files or [self.path]
-        found.update(repr((type(self.layout), sorted(vars(self.layout).items()), self.table.root)).encode())
-        found.update(repr([stamp(Path(file)) for file in files]).encode())
+        files = [Path(file) for file in (*self.table.rows.files, self.path) if Path(file).is_file()]
+        found.update(repr((self.rows, len(self), [stamp(file) for file in files])).encode())
+        found.update(repr((type(self.layout), sorted(vars(self.layout).items()))).encode())
         known = lru_cache(CHUNK)(self.images.stamp)  # neighbours often show the same image
         for index, row in self._rows():
             try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from typing import overload
 
 import numpy as np
@@ -73,6 +73,13 @@ class Index:
         value = hash(name) & MASK
         start, end = (int(np.searchsorted(self.hashes, value, side)) for side in ("left", "right"))
         return next((index for index in self.order[start:end].tolist() if self.ids[index] == name), None)
+
+    def among(self, names: Set[str]) -> NDArray[np.int64]:
+        """All prompts of some ids, in order; many at once are found faster than one by one."""
+        wanted = np.fromiter((hash(name) & MASK for name in names), np.int64, len(names))
+        candidates = np.sort(self.order[np.isin(self.hashes, wanted)])
+        right = np.fromiter((name in names for name in picked(self.ids, candidates)), np.bool_, len(candidates))
+        return candidates[right]
 
     def twins(self) -> Iterator[tuple[int, int]]:
         """Each prompt whose id another one before it has, behind the first of these."""

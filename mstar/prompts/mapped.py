@@ -24,12 +24,11 @@ class Mapped:
     """
 
     def __init__(self, rows: datasets.Dataset, stretch: int = STRETCH) -> None:
-        self.rows = rows
+        self.rows = rows = rows if rows._indices is None else rows.flatten_indices()
         self.stretch = stretch
         self.columns: list[str] = rows.column_names
-        self.fingerprint: str = rows._fingerprint
         self.files = [file["filename"] for file in rows.cache_files]
-        self.whole = bool(self.files) and rows._indices is None and len(self._mapped()) == len(rows)
+        self.whole = bool(self.files) and len(self._mapped()) == len(rows)
         self.seen = 0
 
     def __len__(self) -> int:

@@ -49,8 +49,7 @@ class Unsolved(PromptPool):
     def _solved(self) -> NDArray[np.bool_]:
         """Whether each prompt is solved."""
         solved = np.zeros(len(self.source), dtype=np.bool_)
-        found = [self.index.find(name) for name in self.solved]
-        solved[[position for position in found if position is not None]] = True
+        solved[self.index.among(self.solved)] = True
         return solved
 
     def update(self, groups: Sequence[Group]) -> None:
