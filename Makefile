@@ -31,7 +31,8 @@ demo: environment
 	$(VENV)/bin/mstar run configs/recipes/demo.yaml --seed $(SEED) --out runs/demo-seed$(SEED)
 
 demo-easyvqa: environment
-	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[demo-easyvqa]'
+	@$(VENV)/bin/python -c 'import easy_vqa' 2>/dev/null || \
+	    $(VENV)/bin/python -m pip install --quiet --constraint constraints.txt easy-vqa
 	@mkdir -p data runs
 	@ln -sfn "$$($(VENV)/bin/python -c 'import easy_vqa, os; print(os.path.dirname(easy_vqa.__file__))')/data" data/easy-vqa
 	$(VENV)/bin/mstar run configs/recipes/easyvqa.yaml --seed $(SEED) --out runs/easyvqa-seed$(SEED)

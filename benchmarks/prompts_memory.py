@@ -34,6 +34,7 @@ from mstar.prompts import DatasetPrompts, OrderedWalk, Split
 SIZES = (10_000, 1_000_000)
 FORMATS = ("jsonl", "parquet")
 INTERVAL = 1000
+ROW_GROUP = 10_000  # rows of the Parquet file that are stored together
 NUM_FILES = 100  # images that JSON lines name in turn
 LIMIT = 1.2
 
@@ -123,7 +124,7 @@ def make(file: Path, size: int) -> None:
         batch: list[dict[str, Any]] = []
         for row in rows(size):
             batch.append({**row, "images": {"bytes": picture(row["number"]), "path": None}})
-            if len(batch) == INTERVAL:
+            if len(batch) == ROW_GROUP:
                 writer.write_batch(pa.RecordBatch.from_pylist(batch, schema))
                 batch = []
         writer.write_batch(pa.RecordBatch.from_pylist(batch, schema))

@@ -16,9 +16,9 @@ import pyarrow as pa
 from mstar.files import read_json, replacing, write_json
 
 SCHEMA = pa.schema({"record": pa.string(), "line": pa.int64()})
-BATCH = 1000  # records written at once
+BATCH = 10_000  # records written at once: opening a file touches the beginning of every batch
 CHUNK = 1 << 20  # characters read at once
-VERSION = 1  # of what is kept on disk
+VERSION = 2  # of what is kept on disk
 MEND = "Mend the file"
 BETWEEN = re.compile(r"\s*,?\s*")
 

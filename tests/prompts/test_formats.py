@@ -59,6 +59,18 @@ def test_parquet(tmp_path: Path, rows: datasets.Dataset) -> None:
     assert seen(DatasetPrompts(str(tmp_path / "p.parquet"), fields=FIELDS)) == SEEN
 
 
+def test_several_parquet_files_are_one(tmp_path: Path, rows: datasets.Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mstar.prompts import local
+
+    monkeypatch.setattr(local, "BATCH_BYTES", 1)
+    rows.select([0, 1]).to_parquet(str(tmp_path / "p-0.parquet"))
+    rows.select([2]).to_parquet(str(tmp_path / "p-1.parquet"))
+    assert seen(DatasetPrompts(str(tmp_path / "p-*.parquet"), fields=FIELDS)) == SEEN
+    rows.select([2]).remove_columns("answer").to_parquet(str(tmp_path / "p-1.parquet"))
+    with pytest.raises(ValueError, match=r"p-1\.parquet has other columns or types"):
+        DatasetPrompts(str(tmp_path / "p-*.parquet"), fields=FIELDS)
+
+
 def test_arrow_on_disk(tmp_path: Path, rows: datasets.Dataset) -> None:
     rows.save_to_disk(str(tmp_path / "one"), num_shards=2)
     datasets.DatasetDict({"dev": rows}).save_to_disk(str(tmp_path / "several"))
