@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mstar.benchmarks.layout import Layout, Question, letter_answer, listed_choices, text_of
+from mstar.layouts.layout import Layout, Question, letter_answer, listed_choices, text_of
 
 
 class ListedChoices(Layout):

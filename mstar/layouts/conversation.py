@@ -1,4 +1,4 @@
-"""LLaVA's conversations, as MathV360K is published: one turn asks, one answers."""
+"""MathV360K: LLaVA's conversations, with hints and choices in the words of MathVista."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from mstar.benchmarks.inline_choices import HEADING, split_question
-from mstar.benchmarks.layout import Layout, Question, letter_answer, text_of
+from mstar.layouts.inline_choices import HEADING, split_question
+from mstar.layouts.layout import Layout, Question, letter_answer
+from mstar.layouts.turns import ANSWER, exchange
 
-ANSWER = re.compile(r"^\s*(?:The answer is|Answer)\s*:?\s*", re.IGNORECASE)
 QUESTION = re.compile(r"^.*?\bQuestion:\s*", re.DOTALL)
 TYPES = {"integer answer": ("integer", None), "one decimal place": ("float", 1), "two decimal places": ("float", 2)}
 TYPES |= {"Python list": ("list", None), "option letter": ("text", None)}
@@ -43,7 +43,7 @@ class Conversation(Layout):
 
     def read(self, row: Mapping[str, Any]) -> Question:
         """Understand a row."""
-        asks, answers = two_turns(row[self.conversations])
+        _, asks, answers = exchange(row[self.conversations])
         published = asks.replace("<image>", "").strip()
         asked = QUESTION.sub("", published)
         stem, choices = split_question(asked) if HEADING.search(asked) else (asked.strip(), ())
@@ -58,19 +58,6 @@ class Conversation(Layout):
             answer_type=answer_type,
             precision=precision,
         )
-
-
-def two_turns(value: Any) -> tuple[str, str]:
-    """What the human asks and the model answers; later turns are not read.
-
-    Raises:
-        ValueError: If the first two turns are others.
-    """
-    turns = [turn for turn in value if isinstance(turn, Mapping)] if isinstance(value, list | tuple) else []
-    speakers = [turn.get("from") for turn in turns]
-    if speakers[:2] != ["human", "gpt"]:
-        raise ValueError(f"its turns are of {speakers}; they should be human, gpt")
-    return text_of(turns[0].get("value")), text_of(turns[1].get("value"))
 
 
 def type_of(text: str) -> tuple[str | None, int | None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mstar.benchmarks.layout import Layout, Question, letter_answer, text_of
+from mstar.layouts.layout import Layout, Question, letter_answer, text_of
 
 ROTATED = 1_000_000
 

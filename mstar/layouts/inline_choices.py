@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from string import ascii_uppercase
 from typing import Any
 
-from mstar.benchmarks.layout import Layout, Question, letter_answer, text_of
+from mstar.layouts.layout import Layout, Question, letter_answer, text_of
 
 HEADING = re.compile(r"(?:^|\n)[ \t]*(?:Options|Choices)[ \t]*:", re.IGNORECASE)
 HINT = re.compile(r"^\s*Hint:.*?\n\s*Question:\s*", re.DOTALL)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from string import ascii_uppercase
 
-from mstar.benchmarks.layout import Question
+from mstar.layouts.layout import Question
 
 
 @dataclass(frozen=True)

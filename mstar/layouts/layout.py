@@ -32,11 +32,38 @@ class Question:
     unit: str | None = None
     repeats: str = ""
     """Id of the question that this row asks again with its choices rotated; empty for the question itself."""
+    cot: str | None = None
+    """A worked response to it."""
+    others: Mapping[str, Any] | None = None
+    """What verifiers are to read, where it is in columns that the data set names as they do."""
 
     @property
     def question_type(self) -> str:
         """MathVista's name: ``multi_choice`` or ``free_form``."""
         return "multi_choice" if self.choices else "free_form"
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """What verifiers read, under MathVista's names."""
+        if self.others is not None:
+            return dict(self.others)
+        return {
+            "choices": list(self.choices) or None,
+            "answer_type": self.answer_type,
+            "precision": self.precision,
+            "unit": self.unit,
+            "question_type": self.question_type,
+            **({"repeats": self.repeats} if self.repeats else {}),
+        }
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A video, of which a row shows some frames."""
+
+    stored: Any
+    """A folder of frames, a file that moves, or its bytes; as a cell holds it."""
+    num_frames: int
 
 
 class Layout(ABC):
@@ -68,9 +95,58 @@ class Layout(ABC):
         """Why a row is no question of its own; empty for all that are."""
         return ""
 
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The data set's names of all columns that are read."""
+        named = (column for column in (*self.ids, self.image, *self.columns.values()) if column is not None)
+        return tuple(dict.fromkeys(named))
+
+    @property
+    def naming(self) -> tuple[str, ...]:
+        """The data set's names of the columns that ids are made of."""
+        return self.ids
+
     def name(self, row: Mapping[str, Any], number: int) -> str:
         """The row's id."""
         return "/".join(str(row[column]) for column in self.ids) if self.ids else str(number)
+
+    def shown(self, row: Mapping[str, Any]) -> Sequence[Any]:
+        """What the row shows, in order: images as they are stored, or their paths, or a `Clip`."""
+        return () if self.image is None else listed(row[self.image] or None)
+
+
+def listed(value: Any) -> Sequence[Any]:
+    """The images of a cell that holds none, one or several.
+
+    >>> listed(None), listed("a.png"), listed(["a.png", "b.png"])
+    ((), ('a.png',), ['a.png', 'b.png'])
+    """
+    if value is None:
+        return ()
+    return value if isinstance(value, list | tuple) else (value,)
+
+
+def unmarked(text: str, num_images: int, mark: str = "<image>") -> str:
+    """A text without the marks of its images, which are shown before it; inside a sentence they become words.
+
+    Raises:
+        ValueError: If it has marks, but not one for each image.
+
+    >>> unmarked("<image>\\n<image>\\nWhich is larger?", 2)
+    'Which is larger?'
+    >>> unmarked("Is <image> larger than <image>?", 2)
+    'Is image 1 larger than image 2?'
+    """
+    pieces = text.split(mark)
+    if len(pieces) - 1 not in (0, num_images):
+        raise ValueError(
+            f"its text has {len(pieces) - 1} {mark} marks, but there are {num_images} images; each needs one, or none"
+        )
+    said = [number for number, piece in enumerate(pieces) if piece.strip()] or [0]
+    words = [pieces[said[0]]]
+    for number in range(said[0] + 1, said[-1] + 1):
+        words += [f"image {number}" if num_images > 1 else "the image", pieces[number]]
+    return "".join(words).strip()
 
 
 def text_of(value: Any) -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from mstar.benchmarks.layout import Layout, Question, listed_choices, text_of
+from mstar.layouts.layout import Layout, Question, listed_choices, text_of
 
 
 class MathVista(Layout):
