@@ -22,7 +22,19 @@ TINY = ROOT / "tests" / "house" / "tiny.yaml"
 def test_help_lists_every_command_on_one_screen(args: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     main(args)
     page = capsys.readouterr().out
-    for command in ("fit", "validate", "test", "predict", "run", "grade", "rollouts", "report", "doctor", "schema", "completion"):
+    for command in (
+        "fit",
+        "validate",
+        "test",
+        "predict",
+        "run",
+        "grade",
+        "rollouts",
+        "report",
+        "doctor",
+        "schema",
+        "completion",
+    ):
         assert f"\n  {command} " in page
     assert page.count("\n") <= 24
     assert max(map(len, page.splitlines())) <= 80
