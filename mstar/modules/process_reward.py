@@ -51,7 +51,7 @@ class ProcessRewardModule(PartsModule):
             leaves open); otherwise on the share of correct completions.
         optimizer: Given the trainable parameters, returns the optimizer.
         lr_scheduler: Given the optimizer, returns a schedule stepped after every optimizer step; ``None``: constant.
-        frozen: Beginnings of parameter names that are not trained, e.g. ``[model.vision_tower]``.
+        frozen: What is not trained: ``vision_tower``, ``projector``, ``language_model``, or beginnings of names.
         llm_only: Train the language model and the head alone: neither the vision tower nor what joins the two. The
             paper does not say what it trains; the name of its authors' checkpoint (``onlyllm``) suggests this.
         threshold: Reward from which validation takes a step to be said right, in [0, 1].

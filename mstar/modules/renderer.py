@@ -11,6 +11,8 @@ from PIL.Image import Image
 from torch import Tensor, nn
 from transformers import PreTrainedModel, ProcessorMixin
 
+from mstar.modules.families import RESPONSE_TYPES
+from mstar.modules.families import placeholders as placeholders
 from mstar.modules.tree import Inputs as Inputs
 from mstar.modules.tree import Tree
 from mstar.types import Prompt
@@ -36,6 +38,7 @@ class Renderer:
         self.instruction = instruction
         self.longest = 0
         """Tokens of the longest prompt processed so far."""
+        self.response_type = RESPONSE_TYPES.get(type(processor).__name__, 0)
         self._added: dict[tuple[int, int], int] = {}
         if self.tokenizer.pad_token_id is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
@@ -135,7 +138,7 @@ class Renderer:
         pad = self.tokenizer.pad_token_id if name == "input_ids" else 0
         out = torch.full((len(rows), width), pad, dtype=value.dtype)
         for i, (real, prefix) in enumerate(zip(rows, prefixes, strict=True)):
-            tail = _tail(name, prefix, value.dtype)
+            tail = self._tail(name, prefix, value.dtype)
             row = torch.cat([value[i][real], tail])
             out[i, width - len(row) :] = row
         return out
@@ -165,12 +168,19 @@ class Renderer:
             out[name] = torch.full((size[0], max(totals)), pad, dtype=inputs[name].dtype)
             for i, tree in enumerate(trees):
                 out[name][i, : lengths[i]] = inputs[name][i][real[i]]
-                out[name][i, lengths[i] : totals[i]] = _tail(name, tree.tokens, inputs[name].dtype)
+                out[name][i, lengths[i] : totals[i]] = self._tail(name, tree.tokens, inputs[name].dtype)
         ends = torch.zeros(size[0], max(totals), dtype=torch.long)
         for i, tree in enumerate(trees):
             ends[i, : lengths[i]] = totals[i]
             ends[i, lengths[i] : totals[i]] = torch.tensor(tree.ends, dtype=torch.long) + lengths[i]
         return {**out, "ends": ends, "prompt_lengths": lengths}
+
+    def _tail(self, name: str, tokens: Sequence[int], dtype: torch.dtype) -> Tensor:
+        """What a sequence-aligned input holds at response positions: ids, ones in masks, a type in token types."""
+        if name == "input_ids":
+            return torch.tensor(tokens, dtype=dtype)
+        value = {"attention_mask": 1, "token_type_ids": self.response_type}.get(name, 0)
+        return torch.full((len(tokens),), value, dtype=dtype)
 
     def response_tokens(self, text: str) -> tuple[int, ...]:
         """Tokens of a written response, end token included."""
@@ -197,13 +207,6 @@ class Renderer:
         return tuple(coded["input_ids"]), tuple(max(0, sum(s < end for s in starts) - 1) for end in ends)
 
 
-def placeholders(model: PreTrainedModel) -> list[int]:
-    """Ids of image, video and audio placeholder tokens, which must never be sampled."""
-    config = model.config.to_dict()
-    names = ("image_token_id", "image_token_index", "video_token_id", "video_token_index", "audio_token_id")
-    return sorted({config[name] for name in names if isinstance(config.get(name), int)})
-
-
 def vocabulary_digest(processor: ProcessorMixin) -> str:
     """Digest of a tokenizer's tokens and their ids; 16 hexadecimal digits."""
     tokenizer: Any = processor
@@ -227,10 +230,3 @@ def _enlarged(value: Tensor, sizes: Sequence[int], left: bool, pad: float) -> Te
 
 def _real(mask: Tensor) -> Tensor:
     return mask.bool()
-
-
-def _tail(name: str, tokens: Sequence[int], dtype: torch.dtype) -> Tensor:
-    """What a sequence-aligned input holds at response positions: ids, ones in masks, zeros in token types."""
-    if name == "input_ids":
-        return torch.tensor(tokens, dtype=dtype)
-    return torch.full((len(tokens),), int(name == "attention_mask"), dtype=dtype)

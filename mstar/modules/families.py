@@ -1,0 +1,146 @@
+"""Families of vision-language models: what is special about each. Everything else is asked of the model itself.
+
+A family that is not listed here is taken to be built like LLaVA, as most are. ``docs/add-a-model.md`` says what to do
+where that does not hold; ``tests/conformance`` holds every line of this file to what transformers has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from torch import nn
+from transformers import PreTrainedModel
+
+Part = Literal["vision_tower", "projector", "language_model"]
+PARTS: tuple[Part, ...] = get_args(Part)
+
+
+@dataclass(frozen=True)
+class Family:
+    """What is special about a family. Names of modules are paths that stand anywhere in a parameter's name."""
+
+    vision_tower: tuple[str, ...] = ("vision_tower",)
+    """Modules that turn pixels into features."""
+    projector: tuple[str, ...] = ("multi_modal_projector",)
+    """Modules and parameters between the two; they may stand inside the vision tower."""
+    language_model: tuple[str, ...] = ("language_model", "lm_head")
+    """Modules that read and write tokens."""
+    placeholders: tuple[str, ...] = ()
+    """Entries of the config, beside the usual ones, that hold ids of tokens whose embedding an image replaces."""
+    sees_ahead: bool = False
+    """Whether a prompt's tokens see those behind them (in an image, or in all of the prompt)."""
+    needs_image: bool = False
+    """Whether its processor refuses a prompt without an image."""
+    image_only: str | None = None
+    """Processor that reads images alike and can be made without torchvision, where the family's own cannot."""
+    image_tag: str | None = None
+    """What stands for image ``{}`` in a message, where the processor takes one text a call and messages are strings."""
+    opened_by: str = "AutoModelForImageTextToText"
+    """The ``Auto`` class that knows the family."""
+
+
+LLAVA = Family()
+ANYRES = Family(projector=("multi_modal_projector", "image_newline"))
+QWEN = Family(vision_tower=("visual",), projector=("visual.merger", "visual.deepstack_merger_list"))
+IDEFICS = Family(vision_tower=("vision_model",), projector=("connector",), language_model=("text_model", "lm_head"))
+GEMMA = Family(sees_ahead=True)
+
+FAMILIES: dict[str, Family] = {  # by the config's model_type
+    "qwen2_vl": QWEN,
+    "qwen2_5_vl": QWEN,
+    "qwen3_vl": QWEN,
+    "qwen3_5": QWEN,
+    "paddleocr_vl": Family(vision_tower=("visual",), projector=("projector",)),
+    "exaone4_5": QWEN,
+    "glm4v": QWEN,
+    "glm46v": QWEN,
+    "internvl": LLAVA,
+    "idefics2": IDEFICS,
+    "idefics3": IDEFICS,
+    "smolvlm": Family(IDEFICS.vision_tower, IDEFICS.projector, IDEFICS.language_model, image_only="Idefics3Processor"),
+    "video_llama_3": Family(vision_tower=("vision_model",), projector=("projector",)),
+    "deepseek_vl": Family(vision_tower=("vision_model",), projector=("aligner",)),
+    "llava": LLAVA,
+    "vipllava": LLAVA,
+    "llava_next": ANYRES,
+    "llava_onevision": ANYRES,
+    "aya_vision": LLAVA,
+    "gemma3": GEMMA,
+    "paligemma": Family(sees_ahead=True, needs_image=True),
+    "ovis2": Family(projector=("visual_embeddings_table",), placeholders=("visual_indicator_token_ids",)),
+}
+
+INSTEAD: dict[str, str] = {  # models with code of their own, and what transformers has in their place
+    "minicpmv": "openbmb/MiniCPM-V-4.6 (needs torchvision), Qwen/Qwen2.5-VL-7B-Instruct",
+    "phi3_v": "microsoft/Phi-4-multimodal-instruct (needs torchvision), Qwen/Qwen2.5-VL-3B-Instruct",
+    "internvl_chat": "OpenGVLab/InternVL3-2B-hf, or another InternVL folder whose name ends in -hf",
+}
+
+RESPONSE_TYPES: dict[str, int] = {  # by processor class: ``token_type_ids`` of a response's tokens, where not 0
+    "PaliGemmaProcessor": 1,  # 0 is the prompt, whose tokens see all of one another: a response would see its end
+}
+
+PLACEHOLDERS = ("image_token_id", "image_token_index", "video_token_id", "video_token_index", "audio_token_id")
+
+
+def family_of(model: PreTrainedModel) -> Family:
+    """The family of a model, by its config's ``model_type``."""
+    return FAMILIES.get(model.config.model_type, LLAVA)
+
+
+def placeholders(model: PreTrainedModel) -> list[int]:
+    """Ids of tokens that images, videos and sounds stand for, which must never be sampled."""
+    config = model.config.to_dict()
+    found = [config.get(name) for name in (*PLACEHOLDERS, *family_of(model).placeholders)]
+    return sorted({i for each in found for i in (each if isinstance(each, list | tuple) else [each]) if i is not None})
+
+
+def part_of(family: Family, name: str) -> Part | None:
+    """The part that a parameter or module belongs to, by its name.
+
+    >>> part_of(QWEN, "model.visual.merger.mlp.0.weight"), part_of(QWEN, "model.visual.blocks.0.norm1.weight")
+    ('projector', 'vision_tower')
+    """
+    within = f".{name}."
+    order: tuple[Part, ...] = ("projector", "vision_tower", "language_model")
+    return next((part for part in order if any(f".{path}." in within for path in getattr(family, part))), None)
+
+
+def parameters_of(model: PreTrainedModel, part: Part) -> list[str]:
+    """Names of a part's parameters.
+
+    Raises:
+        ValueError: If there are none: the family's modules have other names.
+    """
+    family = family_of(model)
+    found = [name for name, _ in model.named_parameters() if part_of(family, name) == part]
+    if not found:
+        tops = sorted({".".join(name.split(".")[:2]) for name, _ in model.named_parameters()})
+        raise ValueError(
+            f"{model.config.model_type} has no {part} under the name {' or '.join(getattr(family, part))}; its parameters "
+            f"begin with {tops}. Give these beginnings instead, or add the family to mstar/modules/families.py."
+        )
+    return found
+
+
+def lora_targets(model: PreTrainedModel, parts: Sequence[Part] = ("language_model",)) -> list[str]:
+    """Names of the linear layers of some parts, the output layer left out: ``target_modules`` of a ``LoraConfig``.
+
+    Args:
+        model: The policy's model.
+        parts: Which; the usual choice is the language model alone.
+
+    Raises:
+        ValueError: If a part has no linear layer.
+    """
+    family, head = family_of(model), model.get_output_embeddings()
+    linear = [name for name, module in model.named_modules() if isinstance(module, nn.Linear) and module is not head]
+    found = {part: [name for name in linear if part_of(family, name) == part] for part in parts}
+    for part, names in found.items():
+        if not names:
+            raise ValueError(
+                f"{model.config.model_type} has no linear layer in its {part}: name layers yourself, or leave that part out."
+            )
+    return [name for names in found.values() for name in names]
