@@ -54,6 +54,7 @@ FAMILIES: dict[str, Family] = {  # by the config's model_type
     "qwen3_5": QWEN,
     "paddleocr_vl": Family(vision_tower=("visual",), projector=("projector",)),
     "exaone4_5": QWEN,
+    "minicpmv4_6": Family(projector=("merger",)),
     "glm4v": QWEN,
     "glm46v": QWEN,
     "internvl": LLAVA,
@@ -68,6 +69,7 @@ FAMILIES: dict[str, Family] = {  # by the config's model_type
     "llava_onevision": ANYRES,
     "aya_vision": LLAVA,
     "gemma3": GEMMA,
+    "gemma4": Family(projector=("embed_vision",), sees_ahead=True),
     "paligemma": Family(sees_ahead=True, needs_image=True),
     "ovis2": Family(projector=("visual_embeddings_table",), placeholders=("visual_indicator_token_ids",)),
 }
@@ -80,6 +82,14 @@ INSTEAD: dict[str, str] = {  # models with code of their own, and what transform
 
 RESPONSE_TYPES: dict[str, int] = {  # by processor class: ``token_type_ids`` of a response's tokens, where not 0
     "PaliGemmaProcessor": 1,  # 0 is the prompt, whose tokens see all of one another: a response would see its end
+}
+
+VIDEO_SETTINGS: dict[str, dict[str, object]] = {  # by processor class: what it reads of its video processor at once
+    "MiniCPMV4_6Processor": {"slice_mode": True, "downsample_mode": "16x"},
+}
+
+JOINED_ALONG: dict[str, dict[str, int]] = {  # by processor class: inputs of several images that are joined along an axis
+    "MiniCPMV4_6Processor": {"pixel_values": 3},  # (1, channels, patch size, all images' patches × patch size)
 }
 
 PLACEHOLDERS = ("image_token_id", "image_token_index", "video_token_id", "video_token_index", "audio_token_id")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import transformers
@@ -12,7 +13,7 @@ from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
 from transformers.utils import VIDEO_PROCESSOR_NAME, cached_file, is_torchvision_available
 
 from mstar.files import read_json, write_json
-from mstar.modules.families import FAMILIES, LLAVA
+from mstar.modules.families import FAMILIES, LLAVA, VIDEO_SETTINGS
 
 
 def load_processor(path: str, trust_remote_code: bool = False, **settings: Any) -> ProcessorMixin:
@@ -50,20 +51,32 @@ def image_only(cls: type[ProcessorMixin]) -> Any:
     """A processor class that asks for no video processor; the class itself if it never does."""
     if "video_processor" not in cls.get_attributes():
         return cls
-    return type(cls.__name__, (cls, _NoVideo), {"__module__": cls.__module__})
+    video = SimpleNamespace(**VIDEO_SETTINGS.get(cls.__name__, {}))
+    return type(
+        cls.__name__,  # what is saved names the class
+        (cls, _NoVideo),
+        {"__module__": cls.__module__, "all_parts": tuple(cls.get_attributes()), "video_processor": video},
+    )
 
 
 class _NoVideo(ProcessorMixin):
-    video_processor = None
+    """Stands behind the processor's own class, whose constructor hands a video processor on: it ends here."""
+
+    all_parts: tuple[str, ...] = ()
     video_settings: dict[str, Any] | None = None
+
+    def __init__(self, *given: Any, **settings: Any) -> None:
+        settings = {name: value for name, value in settings.items() if "video" not in name}
+        super().__init__(*[part for part in given if part is not None], **settings)
 
     @classmethod
     def get_attributes(cls) -> list[str]:
-        return [name for name in super().get_attributes() if "video" not in name]
+        return [name for name in cls.all_parts if "video" not in name]
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        kwargs = {name: value for name, value in kwargs.items() if "video" not in name}
-        super().__init__(*[value for value in args if value is not None], **kwargs)
+    @classmethod
+    def from_args_and_dict(cls, args: Any, processor_dict: dict[str, Any], **kwargs: Any) -> Any:
+        given = dict(zip(cls.get_attributes(), args, strict=True))
+        return super().from_args_and_dict([given.get(name) for name in cls.all_parts], processor_dict, **kwargs)
 
     def save_pretrained(self, save_directory: Any, *args: Any, **kwargs: Any) -> Any:
         written = super().save_pretrained(save_directory, *args, **kwargs)

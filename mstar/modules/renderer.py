@@ -11,7 +11,7 @@ from PIL.Image import Image
 from torch import Tensor, nn
 from transformers import PreTrainedModel, ProcessorMixin
 
-from mstar.modules.families import RESPONSE_TYPES
+from mstar.modules.families import JOINED_ALONG, RESPONSE_TYPES
 from mstar.modules.families import placeholders as placeholders
 from mstar.modules.tree import Inputs as Inputs
 from mstar.modules.tree import Tree
@@ -38,6 +38,7 @@ class Renderer:
         self.instruction = instruction
         self.longest = 0
         """Tokens of the longest prompt processed so far."""
+        self.joined_along = JOINED_ALONG.get(type(processor).__name__, {})
         self.response_type = RESPONSE_TYPES.get(type(processor).__name__, 0)
         self._added: dict[tuple[int, int], int] = {}
         if self.tokenizer.pad_token_id is None:
@@ -82,6 +83,8 @@ class Renderer:
 
     def _stacked(self, name: str, rows: Sequence[Inputs]) -> Tensor:
         values = [row[name] for row in rows]
+        if name in self.joined_along:
+            return torch.cat(values, self.joined_along[name])
         left = values[0].shape == rows[0]["input_ids"].shape
         pad = self.tokenizer.pad_token_id if name == "input_ids" else 0
         sizes = [max(axis) for axis in zip(*(value.shape[1:] for value in values), strict=True)]

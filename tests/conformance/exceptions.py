@@ -6,7 +6,6 @@ NO_IMAGES = "its image processor needs torchvision"
 
 UNBUILT: dict[str, str] = {
     "phi4_multimodal": NO_IMAGES,
-    "minicpmv4_6": "its processor reads settings of its video processor, which needs torchvision",
     "mistral3": NO_IMAGES,
     "llama4": NO_IMAGES,
     "cohere2_vision": NO_IMAGES,

@@ -35,6 +35,15 @@ VISION = {
 }
 MIXED = ["sliding_attention", "full_attention"]
 M_ROPE = {"rope_parameters": {"rope_type": "default", "mrope_section": [2, 3, 3]}}
+HYBRID = {
+    "head_dim": 16,
+    "rope_parameters": {"rope_type": "default", "mrope_section": [2, 3, 3], "partial_rotary_factor": 1.0},
+    "layer_types": ["linear_attention", "full_attention"],
+    "linear_key_head_dim": 8,
+    "linear_value_head_dim": 8,
+    "linear_num_key_heads": 2,
+    "linear_num_value_heads": 2,
+}
 TILES = [f"<row_{row}_col_{column}>" for row in range(1, 7) for column in range(1, 7)]
 
 
@@ -59,6 +68,8 @@ class Tiny:
     """Tokens that the family's tokenizer has by name."""
     others: tuple[str, ...] = ()
     """Further special tokens."""
+    audio: str | None = None
+    """Class of the feature extractor, where the processor cannot do without one."""
     shown: str = IMAGE
     """What the chat template writes for an image."""
 
@@ -85,9 +96,11 @@ class Tiny:
         made = getattr(transformers, name)(**settings)
         cls = image_only(processor_class(config))
         cls(
+            **({"video_processor": None} if cls is not processor_class(config) else {}),
             image_processor=made,
             tokenizer=tokenizer,
             chat_template=CHAT_TEMPLATE.replace(IMAGE, self.shown),
+            **({"feature_extractor": getattr(transformers, self.audio)()} if self.audio else {}),
             **self.processor,
         ).save_pretrained(folder)
 
@@ -343,15 +356,7 @@ TINIES: dict[str, Tiny] = {
         others=(IMAGE, "<IMG_ATOM>", "<IMG_START>", "<IMG_GRID>", "<IMG_COL>", "<IMG_ROW>", "<IMG_END>"),
     ),
     "qwen3_5": qwen(
-        {
-            "head_dim": 16,
-            "rope_parameters": {"rope_type": "default", "mrope_section": [2, 3, 3], "partial_rotary_factor": 1.0},
-            "layer_types": ["linear_attention", "full_attention"],
-            "linear_key_head_dim": 8,
-            "linear_value_head_dim": 8,
-            "linear_num_key_heads": 2,
-            "linear_num_value_heads": 2,
-        },
+        HYBRID,
         {"intermediate_size": 48, "out_hidden_size": 32, "num_position_embeddings": 64},
     ),
     "idefics2": Tiny(
@@ -424,5 +429,70 @@ TINIES: dict[str, Tiny] = {
         named={"image_token": "<|image_pad|>", "video_token": "<|video_pad|>"},
         others=QWEN_TOKENS,
         shown=QWEN_SHOWN,
+    ),
+    "minicpmv4_6": Tiny(
+        {**HYBRID, "model_type": "qwen3_5_text"},
+        {
+            "hidden_size": 32,
+            "intermediate_size": 48,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "patch_size": 8,
+            "image_size": 32,
+        },
+        {
+            "image_token_id": f"@{IMAGE}",
+            "video_token_id": "@<video>",
+            "insert_layer_id": 0,
+            "image_size": 32,
+        },
+        ("MiniCPMV4_6ImageProcessorPil", {"patch_size": 8, "scale_resolution": 64, "max_slice_nums": 4}),
+        named={
+            "image_token": IMAGE,
+            "video_token": "<video>",
+            "image_start_token": "<image_start>",
+            "image_end_token": "<image_end>",
+            "slice_start_token": "<slice>",
+            "slice_end_token": "</slice>",
+            "image_id_start_token": "<image_id>",
+            "image_id_end_token": "</image_id>",
+        },
+    ),
+    "gemma4": Tiny(
+        {
+            "head_dim": 16,
+            "layer_types": MIXED,
+            "hidden_size_per_layer_input": 8,
+            "vocab_size_per_layer_input": 400,
+            "sliding_window": 16,
+        },
+        {
+            **VISION,
+            "head_dim": 16,
+            "num_key_value_heads": 2,
+            "patch_size": 8,
+            "pooling_kernel_size": 2,
+            "position_embedding_size": 64,
+        },
+        {
+            "image_token_id": "@<image_soft_token>",
+            "video_token_id": "@<video_soft_token>",
+            "audio_token_id": "@<audio_soft_token>",
+            "boi_token_id": "@<start_of_image>",
+            "eoi_token_id": "@<end_of_image>",
+            "audio_config": None,
+        },
+        ("Gemma4ImageProcessorPil", {"patch_size": 8, "pooling_kernel_size": 2, "max_soft_tokens": 70}),
+        others=("<video_soft_token>",),
+        named={
+            "image_token": "<image_soft_token>",
+            "boi_token": "<start_of_image>",
+            "eoi_token": "<end_of_image>",
+            "audio_token": "<audio_soft_token>",
+            "boa_token": "<start_of_audio>",
+            "eoa_token": "<end_of_audio>",
+        },
+        audio="Gemma4AudioFeatureExtractor",
+        shown="<image_soft_token>",
     ),
 }
