@@ -7,7 +7,7 @@ where that does not hold; ``tests/conformance`` holds every line of this file to
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from torch import nn
@@ -24,7 +24,7 @@ class Family:
     vision_tower: tuple[str, ...] = ("vision_tower",)
     """Modules that turn pixels into features."""
     projector: tuple[str, ...] = ("multi_modal_projector",)
-    """Modules and parameters between the two; they may stand inside the vision tower."""
+    """Modules and parameters between the two. Parts may stand in one another: the longest path decides."""
     language_model: tuple[str, ...] = ("language_model", "lm_head")
     """Modules that read and write tokens."""
     placeholders: tuple[str, ...] = ()
@@ -44,34 +44,52 @@ class Family:
 LLAVA = Family()
 ANYRES = Family(projector=("multi_modal_projector", "image_newline"))
 QWEN = Family(vision_tower=("visual",), projector=("visual.merger", "visual.deepstack_merger_list"))
-IDEFICS = Family(vision_tower=("vision_model",), projector=("connector",), language_model=("text_model", "lm_head"))
-GEMMA = Family(sees_ahead=True)
+IDEFICS = Family(("vision_model",), ("connector",), ("text_model", "lm_head"))
 
 FAMILIES: dict[str, Family] = {  # by the config's model_type
     "qwen2_vl": QWEN,
     "qwen2_5_vl": QWEN,
     "qwen3_vl": QWEN,
     "qwen3_5": QWEN,
-    "paddleocr_vl": Family(vision_tower=("visual",), projector=("projector",)),
-    "exaone4_5": QWEN,
+    "internvl": LLAVA,
+    "smolvlm": replace(IDEFICS, image_only="Idefics3Processor"),
+    "idefics3": IDEFICS,
+    "idefics2": IDEFICS,
+    "llava": LLAVA,
+    "llava_next": ANYRES,
+    "llava_onevision": ANYRES,
+    "vipllava": LLAVA,
+    "gemma3": Family(sees_ahead=True),
+    "gemma4": Family(projector=("embed_vision",), sees_ahead=True),
+    "paligemma": Family(sees_ahead=True, needs_image=True),
     "minicpmv4_6": Family(projector=("merger",)),
     "glm4v": QWEN,
     "glm46v": QWEN,
-    "internvl": LLAVA,
-    "idefics2": IDEFICS,
-    "idefics3": IDEFICS,
-    "smolvlm": Family(IDEFICS.vision_tower, IDEFICS.projector, IDEFICS.language_model, image_only="Idefics3Processor"),
-    "video_llama_3": Family(vision_tower=("vision_model",), projector=("projector",)),
-    "deepseek_vl": Family(vision_tower=("vision_model",), projector=("aligner",)),
-    "llava": LLAVA,
-    "vipllava": LLAVA,
-    "llava_next": ANYRES,
-    "llava_onevision": ANYRES,
     "aya_vision": LLAVA,
-    "gemma3": GEMMA,
-    "gemma4": Family(projector=("embed_vision",), sees_ahead=True),
-    "paligemma": Family(sees_ahead=True, needs_image=True),
     "ovis2": Family(projector=("visual_embeddings_table",), placeholders=("visual_indicator_token_ids",)),
+    "deepseek_vl": Family(("vision_model",), ("aligner",)),
+    "video_llama_3": Family(("vision_model",), ("projector",)),
+    "paddleocr_vl": Family(("visual",), ("projector",)),
+    "exaone4_5": QWEN,
+    "phi4_multimodal": Family(
+        ("image_embed.img_processor", "audio_embed.encoder"),
+        ("image_embed", "audio_embed"),
+        ("embed_tokens", "layers", "norm", "lm_head"),
+        opened_by="AutoModelForMultimodalLM",
+    ),
+    "mistral3": LLAVA,
+    "llama4": Family(("vision_model",)),
+    "cohere2_vision": LLAVA,
+    "lfm2_vl": LLAVA,
+}
+
+REMOTE: dict[str, Family] = {  # families whose code comes with the model
+    "phi3_v": Family(
+        ("vision_embed_tokens.img_processor",),
+        ("vision_embed_tokens",),
+        ("embed_tokens", "layers", "norm", "lm_head"),
+        image_tag="<|image_{}|>\n",
+    ),
 }
 
 INSTEAD: dict[str, str] = {  # models with code of their own, and what transformers has in their place
@@ -88,7 +106,7 @@ VIDEO_SETTINGS: dict[str, dict[str, object]] = {  # by processor class: what it 
     "MiniCPMV4_6Processor": {"slice_mode": True, "downsample_mode": "16x"},
 }
 
-JOINED_ALONG: dict[str, dict[str, int]] = {  # by processor class: inputs of several images that are joined along an axis
+JOINED_ALONG: dict[str, dict[str, int]] = {  # by processor class: the axis along which images' inputs are joined
     "MiniCPMV4_6Processor": {"pixel_values": 3},  # (1, channels, patch size, all images' patches × patch size)
 }
 
@@ -97,25 +115,26 @@ PLACEHOLDERS = ("image_token_id", "image_token_index", "video_token_id", "video_
 
 def family_of(model: PreTrainedModel) -> Family:
     """The family of a model, by its config's ``model_type``."""
-    return FAMILIES.get(model.config.model_type, LLAVA)
+    return {**FAMILIES, **REMOTE}.get(model.config.model_type, LLAVA)
 
 
 def placeholders(model: PreTrainedModel) -> list[int]:
     """Ids of tokens that images, videos and sounds stand for, which must never be sampled."""
     config = model.config.to_dict()
-    found = [config.get(name) for name in (*PLACEHOLDERS, *family_of(model).placeholders)]
+    within = [each for each in config.values() if isinstance(each, dict)]  # Phi-4 has them in the towers' configs
+    found = [each.get(name) for each in (config, *within) for name in (*PLACEHOLDERS, *family_of(model).placeholders)]
     return sorted({i for each in found for i in (each if isinstance(each, list | tuple) else [each]) if i is not None})
 
 
 def part_of(family: Family, name: str) -> Part | None:
-    """The part that a parameter or module belongs to, by its name.
+    """The part that a parameter or module belongs to, by its name; of parts within parts the inner one.
 
     >>> part_of(QWEN, "model.visual.merger.mlp.0.weight"), part_of(QWEN, "model.visual.blocks.0.norm1.weight")
     ('projector', 'vision_tower')
     """
     within = f".{name}."
-    order: tuple[Part, ...] = ("projector", "vision_tower", "language_model")
-    return next((part for part in order if any(f".{path}." in within for path in getattr(family, part))), None)
+    paths = {path: part for part in PARTS for path in getattr(family, part) if f".{path}." in within}
+    return paths[max(paths, key=len)] if paths else None
 
 
 def parameters_of(model: PreTrainedModel, part: Part) -> list[str]:
@@ -129,8 +148,9 @@ def parameters_of(model: PreTrainedModel, part: Part) -> list[str]:
     if not found:
         tops = sorted({".".join(name.split(".")[:2]) for name, _ in model.named_parameters()})
         raise ValueError(
-            f"{model.config.model_type} has no {part} under the name {' or '.join(getattr(family, part))}; its parameters "
-            f"begin with {tops}. Give these beginnings instead, or add the family to mstar/modules/families.py."
+            f"{model.config.model_type} has no {part} under the name {' or '.join(getattr(family, part))}; its "
+            f"parameters begin with {tops}. Give these beginnings instead, or add the family to "
+            f"mstar/modules/families.py."
         )
     return found
 
@@ -151,6 +171,7 @@ def lora_targets(model: PreTrainedModel, parts: Sequence[Part] = ("language_mode
     for part, names in found.items():
         if not names:
             raise ValueError(
-                f"{model.config.model_type} has no linear layer in its {part}: name layers yourself, or leave that part out."
+                f"{model.config.model_type} has no linear layer in its {part}: name layers yourself, or leave that "
+                f"part out."
             )
     return [name for names in found.values() for name in names]

@@ -175,9 +175,7 @@ def freeze(model: PreTrainedModel, what: Sequence[str]) -> None:
         found = parameters_of(model, part) if part else [name for name in names if name.startswith(entry)]
         if not found:
             tops = sorted({".".join(name.split(".")[:2]) for name in names})
-            raise ValueError(
-                f"model.frozen names {entry!r}, but no parameter begins so; try one of {[*PARTS, *tops]}."
-            )
+            raise ValueError(f"model.frozen names {entry!r}, but no parameter begins so; try one of {[*PARTS, *tops]}.")
         frozen.update(found)
     for name, parameter in model.named_parameters():
         if name in frozen:

@@ -10,7 +10,9 @@ from typing import Any
 import transformers
 from transformers import AutoConfig, AutoProcessor, PreTrainedConfig, ProcessorMixin
 from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
-from transformers.utils import VIDEO_PROCESSOR_NAME, cached_file, is_torchvision_available
+from transformers.utils import VIDEO_PROCESSOR_NAME
+from transformers.utils.hub import cached_file
+from transformers.utils.import_utils import is_torchvision_available
 
 from mstar.files import read_json, write_json
 from mstar.modules.families import FAMILIES, LLAVA, VIDEO_SETTINGS
@@ -67,7 +69,7 @@ class _NoVideo(ProcessorMixin):
 
     def __init__(self, *given: Any, **settings: Any) -> None:
         settings = {name: value for name, value in settings.items() if "video" not in name}
-        super().__init__(*[part for part in given if part is not None], **settings)
+        super().__init__(*[part for part in given if part is not None], **settings)  # type: ignore[no-untyped-call]
 
     @classmethod
     def get_attributes(cls) -> list[str]:
@@ -89,4 +91,4 @@ def _video_settings(path: str) -> dict[str, Any] | None:
     """What a folder says of its video processor, in either of the places where it may stand."""
     within = ProcessorMixin.get_processor_dict(path)[0].get("video_processor")
     file = cached_file(path, VIDEO_PROCESSOR_NAME, _raise_exceptions_for_missing_entries=False)
-    return within or (read_json(file) if file else None)
+    return within or (read_json(Path(file)) if file else None)

@@ -186,8 +186,8 @@ class Renderer:
         return torch.full((len(tokens),), value, dtype=dtype)
 
     def response_tokens(self, text: str) -> tuple[int, ...]:
-        """Tokens of a written response, end token included."""
-        ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        """Tokens of a written response, end token included. Names of special tokens in it are plain text."""
+        ids: list[int] = self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
         return (*ids, self.tokenizer.eos_token_id)
 
     def decode(self, tokens: Sequence[int]) -> str:
@@ -198,6 +198,8 @@ class Renderer:
     def step_ends(self, text: str, ends: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Tokens of a response and the index of the token that completes each step.
 
+        Names of special tokens in it are plain text: to a policy of another family ``<image>`` may be just that.
+
         Args:
             text: The response.
             ends: For each step the position in ``text`` behind its last character, rising.
@@ -205,7 +207,7 @@ class Renderer:
         Returns:
             Token ids (without end token) and, for each step, an index into them.
         """
-        coded = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        coded = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, split_special_tokens=True)
         starts = [start for start, _ in coded["offset_mapping"]]
         return tuple(coded["input_ids"]), tuple(max(0, sum(s < end for s in starts) - 1) for end in ends)
 

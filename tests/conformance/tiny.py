@@ -412,7 +412,13 @@ TINIES: dict[str, Tiny] = {
         shown=QWEN_SHOWN,
     ),
     "exaone4_5": qwen(
-        {"model_type": "exaone4", "sliding_window": 16, "layer_types": MIXED, "sliding_window_pattern": 4, "rope_parameters": None},
+        {
+            "model_type": "exaone4",
+            "sliding_window": 16,
+            "layer_types": MIXED,
+            "sliding_window_pattern": 4,
+            "rope_parameters": None,
+        },
         {
             "intermediate_size": 48,
             "window_size": 32,
