@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import torch
-from transformers import AutoModelForImageTextToText, AutoProcessor, PreTrainedModel, ProcessorMixin
+from transformers import PreTrainedModel, ProcessorMixin
+
+from mstar.modules.processors import load_processor
+from mstar.modules.remote import adapted, model_class
 
 DType = Literal["auto", "float32", "bfloat16", "float16"]
 
@@ -25,7 +28,8 @@ class PretrainedBackbone:
         path: Hub id (``Qwen/Qwen2.5-VL-3B-Instruct``) or a folder made by ``save_pretrained``.
         dtype: Data type of the weights; ``auto`` takes the checkpoint's own.
         attn_implementation: ``sdpa``, ``eager`` or ``flash_attention_2`` (needs the flash-attn package and a GPU).
-        trust_remote_code: Run the Python code that comes with the model. Off unless you say so.
+        trust_remote_code: Run the Python code that comes with the model. Off unless you say so; see
+            ``mstar.modules.remote``.
         min_pixels: Smallest image area in pixels, passed to the processor; ``None`` keeps the processor's own.
         max_pixels: Largest image area in pixels. One place for sampler, trainer, reward model and evaluation.
     """
@@ -50,15 +54,13 @@ class PretrainedBackbone:
 
         Raises:
             OSError: If ``path`` is neither a folder with a ``config.json`` nor a model the hub (or its cache) knows.
+            ValueError: If the model needs Python code of its own and that is not trusted.
         """
-        model: PreTrainedModel = AutoModelForImageTextToText.from_pretrained(
+        model: PreTrainedModel = model_class(self.path, self.trust_remote_code).from_pretrained(
             self.path,
             dtype=self.dtype if self.dtype == "auto" else getattr(torch, self.dtype),
             attn_implementation=self.attn_implementation,
             trust_remote_code=self.trust_remote_code,
             use_safetensors=True,
         )
-        processor: Any = AutoProcessor.from_pretrained(
-            self.path, trust_remote_code=self.trust_remote_code, **self.pixels
-        )
-        return model, processor
+        return model, adapted(model, load_processor(self.path, self.trust_remote_code, **self.pixels))

@@ -17,6 +17,7 @@ from transformers import PreTrainedModel, ProcessorMixin
 from mstar.checkpoints import require_same_model
 from mstar.evaluation import Evaluated
 from mstar.modules.backbone import Backbone
+from mstar.modules.families import PARTS, parameters_of
 from mstar.modules.parts import PartsModule, Share
 from mstar.modules.renderer import Inputs, Renderer
 from mstar.objectives.objective import Objective
@@ -46,7 +47,8 @@ class PolicyModule(PartsModule):
         lr_scheduler: Given the optimizer, returns a schedule that is stepped after every optimizer step;
             ``None`` keeps the rate constant, as the paper does.
         instruction: Said after every question, in sampling and training alike.
-        frozen: Beginnings of parameter names that are not trained, e.g. ``[model.vision_tower]``.
+        frozen: What is not trained: ``vision_tower``, ``projector``, ``language_model``, or beginnings of parameter
+            names, e.g. ``[model.vision_tower.encoder]``.
         gradient_checkpointing: Recompute activations in the backward pass: less memory, about a third more time.
     """
 
@@ -156,19 +158,27 @@ class PolicyModule(PartsModule):
         self.processor.save_pretrained(folder)
 
 
-def freeze(model: PreTrainedModel, beginnings: Sequence[str]) -> None:
-    """Stop training the parameters whose names begin with one of ``beginnings``.
+def freeze(model: PreTrainedModel, what: Sequence[str]) -> None:
+    """Stop training some parameters.
+
+    Args:
+        model: The policy's or a process reward's.
+        what: Parts (``mstar.modules.families.PARTS``), each by its family's names, or beginnings of parameter names.
 
     Raises:
-        ValueError: If a beginning names no parameter.
+        ValueError: If an entry names no parameter.
     """
     names = [name for name, _ in model.named_parameters()]
-    for beginning in beginnings:
-        if not any(name.startswith(beginning) for name in names):
+    frozen: set[str] = set()
+    for entry in what:
+        part = next((part for part in PARTS if part == entry), None)
+        found = parameters_of(model, part) if part else [name for name in names if name.startswith(entry)]
+        if not found:
             tops = sorted({".".join(name.split(".")[:2]) for name in names})
-            raise ValueError(f"model.frozen names {beginning!r}, but no parameter begins so; try one of {tops}.")
+            raise ValueError(f"model.frozen names {entry!r}, but no parameter begins so; try one of {[*PARTS, *tops]}.")
+        frozen.update(found)
     for name, parameter in model.named_parameters():
-        if name.startswith(tuple(beginnings)) and beginnings:
+        if name in frozen:
             parameter.requires_grad_(False)
 
 

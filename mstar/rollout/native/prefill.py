@@ -93,6 +93,8 @@ def prefill(policy: Policy, encoded: Sequence[Encoded]) -> list[Filled]:
         use_cache=True,
         logits_to_keep=torch.tensor(asked, device=model.device),
     ).logits  # (B, asked, V)
+    if logits.shape[1] != len(asked):  # some models do not know logits_to_keep and give all positions
+        logits = logits[:, asked]
     layers: list[Any] = cache.layers
     keys = torch.stack([layer.keys for layer in layers])  # (layers, B, heads, T, size)
     values = torch.stack([layer.values for layer in layers])
