@@ -16,10 +16,12 @@ class Export(Callback):
 
     Args:
         checkpoint: Name of the checkpoint in ``<run>/checkpoints``: ``best`` or ``last``.
+        merge: Write whole weights where an adapter was trained, as the next stage of a recipe needs; else the adapter.
     """
 
-    def __init__(self, checkpoint: str = "best") -> None:
+    def __init__(self, checkpoint: str = "best", merge: bool = True) -> None:
         self.checkpoint = checkpoint
+        self.merge = merge
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write weights in safetensors, processor and chat template.

@@ -81,6 +81,7 @@ class TinyLlava:
         rope_theta: float = 1000.0,
         initializer_range: float = 0.08,
     ) -> None:
+        self.path: str | None = None
         self.seed = seed
         self.text: dict[str, Any] = {
             "hidden_size": hidden_size,

@@ -5,13 +5,25 @@ from __future__ import annotations
 from typing import Any, Literal, Protocol
 
 import torch
-from transformers import AutoModelForImageTextToText, AutoProcessor, PreTrainedModel, ProcessorMixin
+from transformers import (
+    AutoConfig,
+    AutoModelForImageTextToText,
+    AutoProcessor,
+    BitsAndBytesConfig,
+    PreTrainedModel,
+    ProcessorMixin,
+)
+
+from mstar.modules.towers import outside_language
 
 DType = Literal["auto", "float32", "bfloat16", "float16"]
 
 
 class Backbone(Protocol):
     """A source of a model and the processor that belongs to it."""
+
+    path: str | None
+    """Hub id or folder of the weights; ``None`` if they are made from nothing."""
 
     def load(self) -> tuple[PreTrainedModel, ProcessorMixin]:
         """Build or read both; called once a process, on every rank."""
@@ -28,6 +40,9 @@ class PretrainedBackbone:
         trust_remote_code: Run the Python code that comes with the model. Off unless you say so.
         min_pixels: Smallest image area in pixels, passed to the processor; ``None`` keeps the processor's own.
         max_pixels: Largest image area in pixels. One place for sampler, trainer, reward model and evaluation.
+        quantization: ``nf4`` stores the language model's linear layers in 4 bits (bitsandbytes, double quantisation;
+            QLoRA, 2305.14314), and computes in ``dtype``; they are read and never trained, so give an adapter too.
+            Vision tower, projector and output layer stay as they are.
     """
 
     def __init__(
@@ -38,8 +53,10 @@ class PretrainedBackbone:
         trust_remote_code: bool = False,
         min_pixels: int | None = None,
         max_pixels: int | None = None,
+        quantization: Literal["nf4"] | None = None,
     ) -> None:
-        self.path = path
+        self.path: str | None = path
+        self.quantization = quantization
         self.dtype = dtype
         self.attn_implementation = attn_implementation
         self.trust_remote_code = trust_remote_code
@@ -51,14 +68,33 @@ class PretrainedBackbone:
         Raises:
             OSError: If ``path`` is neither a folder with a ``config.json`` nor a model the hub (or its cache) knows.
         """
+        quantized = {} if self.quantization is None else {"quantization_config": self._four_bit()}
         model: PreTrainedModel = AutoModelForImageTextToText.from_pretrained(
             self.path,
             dtype=self.dtype if self.dtype == "auto" else getattr(torch, self.dtype),
             attn_implementation=self.attn_implementation,
             trust_remote_code=self.trust_remote_code,
             use_safetensors=True,
+            **quantized,
         )
         processor: Any = AutoProcessor.from_pretrained(
             self.path, trust_remote_code=self.trust_remote_code, **self.pixels
         )
         return model, processor
+
+    def _four_bit(self) -> BitsAndBytesConfig:
+        """What bitsandbytes is told; storage has the type of the other weights, as FSDP2 needs within a block."""
+        config = AutoConfig.from_pretrained(self.path, trust_remote_code=self.trust_remote_code)
+        with torch.device("meta"):
+            shape: PreTrainedModel = AutoModelForImageTextToText.from_config(
+                config, trust_remote_code=self.trust_remote_code
+            )
+        dtype = (config.dtype or torch.bfloat16) if self.dtype == "auto" else getattr(torch, self.dtype)
+        return BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=dtype,
+            bnb_4bit_quant_storage=dtype,
+            llm_int8_skip_modules=outside_language(shape),
+        )
