@@ -1,4 +1,4 @@
-"""The command line: `mstar run` for recipes, `grade` for records, `rollouts` for stores, the rest for LightningCLI."""
+"""The command line: `mstar run`, `grade`, `rollouts` and `export` by rooms of their own, the rest by LightningCLI."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ usage: mstar COMMAND ...
   run        run a recipe: a list of such commands, finished ones skipped
   grade      grade recorded responses
   rollouts   list, show, verify and export what a run has sampled
+  export     a run's policy and training set for transformers, peft, vLLM, a hub
 
   mstar run configs/recipes/demo.yaml  the whole method on a tiny model
   mstar grade QUESTIONS RESPONSES      accuracy, agreement with verdicts
@@ -55,6 +56,10 @@ def main(args: list[str] | None = None) -> None:
             from mstar.rollout.command import main as rollouts
 
             rollouts(words[1:])
+        case ["export"]:
+            from mstar.export.command import main as export
+
+            export(words[1:])
         case _:
             from mstar.cli import main as lightning_cli
 

@@ -77,7 +77,7 @@ def read_checkpoint(path: str | Path, map_location: Any = "cpu", *, mmap: bool =
 
 def trained(module: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The part of a module's state that is trained: what a checkpoint beside frozen weights needs to hold."""
-    names = {name.replace("_fsdp_wrapped_module.", "") for name, p in module.named_parameters() if p.requires_grad}
+    names = {name for name, p in module.named_parameters() if p.requires_grad}
     return {name: value for name, value in state.items() if name in names}
 
 

@@ -1,10 +1,10 @@
-"""Names for ``--trainer.strategy`` that Lightning does not have: ``fsdp2``, also as ``model_parallel``."""
+"""FSDP2 for ``--trainer.strategy``: as ``fsdp2``, ``fsdp`` or ``model_parallel``."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
-from lightning.pytorch.strategies import ModelParallelStrategy, StrategyRegistry
+from lightning.pytorch.strategies import FSDPStrategy, ModelParallelStrategy, StrategyRegistry
 from torch.distributed.constants import default_pg_timeout
 
 
@@ -35,5 +35,7 @@ class FSDP2Strategy(ModelParallelStrategy):
         super().setup_environment()
 
 
-for name in ("fsdp2", "model_parallel"):
+# Lightning's own "fsdp" is FSDP1, whose flattened weights cannot be sampled from outside of its wrapper's forward.
+FSDPStrategy.get_registered_strategies().remove("fsdp")  # names in this list are refused on a CPU
+for name in ("fsdp", "fsdp2", "model_parallel"):
     StrategyRegistry.register(name, FSDP2Strategy, description="FSDP2 (fully_shard) over all ranks", override=True)

@@ -7,6 +7,8 @@ from pathlib import Path
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from mstar.checkpoints import read_checkpoint
+from mstar.export.export import write_model
+from mstar.export.folder import whole_folder
 from mstar.modules.policy import PolicyModule
 from mstar.modules.process_reward import ProcessRewardModule
 
@@ -37,5 +39,5 @@ class Export(Callback):
         file = folder / "checkpoints" / f"{self.checkpoint}.ckpt"
         if not file.is_file():
             raise FileNotFoundError(f"Export.checkpoint is {self.checkpoint!r}, but {file} was not saved; try 'last'.")
-        state = read_checkpoint(file)["state_dict"]
-        pl_module.export(folder / "model", state)
+        with whole_folder(folder / "model") as part:
+            write_model(pl_module, part, read_checkpoint(file)["state_dict"], self.merge)

@@ -65,11 +65,11 @@ class Lora:
         targets = self.targets or linear_layers(model)
         if not any(re.fullmatch(targets, name) for name, _ in model.named_modules()):
             near = sorted({name for name, module in model.named_modules() if isinstance(module, nn.Linear)})
-            raise ValueError(f"adapter.targets is {targets!r}, which matches no module; linear layers are {near[:3]}, ….")
+            raise ValueError(f"adapter.targets is {targets!r}, which matches no module; linear ones are {near[:3]}, ….")
         config: Any = LoraConfig(
             r=self.r, lora_alpha=self.alpha, lora_dropout=self.dropout, use_dora=self.dora, target_modules=targets
         )
-        # Adapters keep the type of the weights beside them: sharded layers need one type, and precision is the trainer's.
+        # Adapters keep the type of the weights beside them: sharded layers need one, and precision is the trainer's.
         adapted: Any = get_peft_model(model, config, autocast_adapter_dtype=False)
         return adapted  # type: ignore[no-any-return]
 
@@ -77,8 +77,8 @@ class Lora:
         """The whole weights of a trained policy: its base, as it was trained on, with the adapter added.
 
         Weights in 4 bits are first turned back into what they stand for: nothing is ever merged into 4 bits, and what
-        comes out writes as the trained policy did (``benchmarks`` of others merge into the weights that there were before
-        quantisation, which is another policy).
+        comes out writes as the trained policy did. (Merged into the weights as they were before quantisation, as others
+        do, it would be another policy.)
 
         Args:
             model: The base, fresh from its backbone; changed in place.
@@ -103,12 +103,31 @@ class Lora:
         """
         if base is None:
             raise ValueError(
-                "The adapter's base was made from nothing (model.backbone has no path), so nobody could load the adapter "
-                "alone: export with --merge (Export.merge: true)."
+                "The adapter's base was made from nothing (model.backbone has no path), so nobody could load the "
+                "adapter alone: export with --merge (Export.merge: true)."
             )
         adapted: Any = model
-        adapted.peft_config["default"].base_model_name_or_path = str(Path(base).resolve()) if Path(base).exists() else base
+        adapted.peft_config["default"].base_model_name_or_path = (
+            str(Path(base).resolve()) if Path(base).exists() else base
+        )
         adapted.save_pretrained(folder, state_dict=dict(state), save_embedding_layers=False)
+
+
+def adapter_in(folder: str | None) -> Any:
+    """The ``peft`` configuration of the adapter in a folder; ``None`` if it holds none."""
+    if folder is None or not (Path(folder) / "adapter_config.json").is_file():
+        return None
+    from peft import PeftConfig
+
+    return PeftConfig.from_pretrained(folder)
+
+
+def beside(model: PreTrainedModel, folder: str | None) -> PreTrainedModel:
+    """A base with the trained adapter of a folder, frozen; transformers 5.23 itself leaves out DoRA's magnitudes."""
+    from peft import PeftModel
+
+    adapted: Any = PeftModel.from_pretrained(model, folder, autocast_adapter_dtype=False)
+    return adapted  # type: ignore[no-any-return]
 
 
 def quantized(model: PreTrainedModel) -> bool:

@@ -14,6 +14,7 @@ from transformers import (
     ProcessorMixin,
 )
 
+from mstar.modules.adapter import adapter_in, beside
 from mstar.modules.towers import outside_language
 
 DType = Literal["auto", "float32", "bfloat16", "float16"]
@@ -34,7 +35,8 @@ class PretrainedBackbone:
     """A model of the hub or of a local folder, through ``AutoModelForImageTextToText`` and ``AutoProcessor``.
 
     Args:
-        path: Hub id (``Qwen/Qwen2.5-VL-3B-Instruct``) or a folder made by ``save_pretrained``.
+        path: Hub id (``Qwen/Qwen2.5-VL-3B-Instruct``), or a folder made by ``save_pretrained``: a model's, or an
+            adapter's, whose base is then read from where it names; such a policy is measured, not trained.
         dtype: Data type of the weights; ``auto`` takes the checkpoint's own.
         attn_implementation: ``sdpa``, ``eager`` or ``flash_attention_2`` (needs the flash-attn package and a GPU).
         trust_remote_code: Run the Python code that comes with the model. Off unless you say so.
@@ -68,9 +70,11 @@ class PretrainedBackbone:
         Raises:
             OSError: If ``path`` is neither a folder with a ``config.json`` nor a model the hub (or its cache) knows.
         """
-        quantized = {} if self.quantization is None else {"quantization_config": self._four_bit()}
+        adapter = adapter_in(self.path)
+        base = self.path if adapter is None else adapter.base_model_name_or_path
+        quantized = {} if self.quantization is None else {"quantization_config": self._four_bit(base)}
         model: PreTrainedModel = AutoModelForImageTextToText.from_pretrained(
-            self.path,
+            base,
             dtype=self.dtype if self.dtype == "auto" else getattr(torch, self.dtype),
             attn_implementation=self.attn_implementation,
             trust_remote_code=self.trust_remote_code,
@@ -80,11 +84,13 @@ class PretrainedBackbone:
         processor: Any = AutoProcessor.from_pretrained(
             self.path, trust_remote_code=self.trust_remote_code, **self.pixels
         )
-        return model, processor
+        if self.quantization is not None:
+            leave_in_place(model)
+        return model if adapter is None else beside(model, self.path), processor
 
-    def _four_bit(self) -> BitsAndBytesConfig:
+    def _four_bit(self, base: str | None) -> BitsAndBytesConfig:
         """What bitsandbytes is told; storage has the type of the other weights, as FSDP2 needs within a block."""
-        config = AutoConfig.from_pretrained(self.path, trust_remote_code=self.trust_remote_code)
+        config = AutoConfig.from_pretrained(base, trust_remote_code=self.trust_remote_code)
         with torch.device("meta"):
             shape: PreTrainedModel = AutoModelForImageTextToText.from_config(
                 config, trust_remote_code=self.trust_remote_code
@@ -98,3 +104,15 @@ class PretrainedBackbone:
             bnb_4bit_quant_storage=dtype,
             llm_int8_skip_modules=outside_language(shape),
         )
+
+
+def leave_in_place(model: PreTrainedModel) -> None:
+    """Keep bitsandbytes 0.50 from packing 4-bit weights anew, in place, when a CPU with AVX512-BF16 samples from them.
+
+    Packed they stay so, and then training is silently wrong: no gradient comes through the product with packed weights.
+    """
+    from bitsandbytes.nn import Linear4bit
+
+    for module in model.modules():
+        if isinstance(module, Linear4bit):
+            module.support_avx512bf16_for_cpu = False

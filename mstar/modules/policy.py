@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
-from lightning.pytorch.strategies import DeepSpeedStrategy
-from torch import Tensor, nn
+from lightning.pytorch.strategies import DeepSpeedStrategy, FSDPStrategy
+from torch import Tensor
 from transformers import PreTrainedModel, ProcessorMixin
 
 from mstar.checkpoints import require_same_model, trained
@@ -21,7 +21,7 @@ from mstar.modules.adapter import Lora
 from mstar.modules.backbone import Backbone
 from mstar.modules.parts import PartsModule, Share
 from mstar.modules.renderer import Inputs, Renderer
-from mstar.modules.sharding import shard, whole, wrap_blocks
+from mstar.modules.sharding import shard, whole
 from mstar.modules.towers import blocks
 from mstar.objectives.objective import Objective
 from mstar.objectives.sft import SFT
@@ -88,7 +88,7 @@ class PolicyModule(PartsModule):
         """Load the backbone, and cut it up where the strategy shards; Lightning calls this more than once.
 
         Raises:
-            ValueError: If the strategy's partitions can only be gathered a layer at a time, for every token.
+            ValueError: If the strategy is one under which a policy cannot be sampled from.
         """
         if self.model is not None:
             return
@@ -113,7 +113,11 @@ class PolicyModule(PartsModule):
                 "trainer.strategy is DeepSpeed with ZeRO stage 3, under which sampling would gather every layer for "
                 "every token: set it to deepspeed_stage_2, or to fsdp2, which gathers once an iteration."
             )
-        wrap_blocks(base)
+        if isinstance(strategy, FSDPStrategy):
+            raise ValueError(
+                "trainer.strategy is FSDP1 (Lightning's FSDPStrategy), whose flattened weights cannot be sampled from "
+                "outside of training: set it to fsdp2, or to fsdp, which is the same here."
+            )
         if self._device_mesh is not None:
             shard(self.model, base, self._device_mesh)
 
@@ -136,16 +140,10 @@ class PolicyModule(PartsModule):
         self.eval()
         try:
             # no_grad, not inference_mode: tensors made here may be trained on later.
-            with torch.no_grad(), precision_of(self)(), whole(self._called), torch.compiler.set_stance("force_eager"):
+            with torch.no_grad(), precision_of(self)(), whole(self.model), torch.compiler.set_stance("force_eager"):
                 yield Policy(self.model, self.renderer)
         finally:
             self.train(was_training)
-
-    @property
-    def _called(self) -> nn.Module:
-        """What the strategy calls: this module, in whatever it is wrapped."""
-        wrapped = self.trainer.strategy.model if self._trainer is not None else None
-        return wrapped or self
 
     def part_loss(self, part: Inputs) -> Share:
         """The objective's loss on a part of the kept responses."""
@@ -194,7 +192,7 @@ class PolicyModule(PartsModule):
         }
 
     def export(self, folder: Path, state: dict[str, Tensor], merge: bool = True) -> None:
-        """Write a checkpoint's policy as a folder that ``AutoModelForImageTextToText`` reads, also beside a sharded one.
+        """Write a checkpoint's policy as a folder that ``AutoModelForImageTextToText`` reads.
 
         Args:
             folder: Where to write weights (safetensors), processor and chat template.
@@ -213,6 +211,8 @@ class PolicyModule(PartsModule):
             self.adapter.merged(self.backbone.load()[0], weights).save_pretrained(folder)
         else:
             self.adapter.save(self.model, weights, folder, self.backbone.path)
+            if self.model.generation_config is not None:
+                self.model.generation_config.save_pretrained(folder)
         self.processor.save_pretrained(folder)
 
 

@@ -50,7 +50,7 @@ def _state(model: torch.nn.Module) -> dict[str, torch.Tensor]:
     state: dict[str, torch.Tensor] = {}
     for name, module in model.named_modules(remove_duplicate=False):
         module._save_to_state_dict(state, f"{name}." if name else "", keep_vars=False)
-    return {name.replace("_fsdp_wrapped_module.", ""): value for name, value in state.items()}
+    return state
 
 
 def prompt_digest(prompts: Sequence[Prompt]) -> str:

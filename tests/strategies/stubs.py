@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from torch.distributed.fsdp import FSDPModule, FullyShardedDataParallel
+from torch import Tensor
+from torch.distributed.fsdp import FSDPModule
+from torch.distributed.tensor import DTensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from mstar.files import write_json
 from mstar.modules.policy import Policy
-from mstar.modules.sharding import bytes_on_this_rank, local
 from mstar.rollout import NativeEngine
 from mstar.types import Group, Request, Sampling
 
@@ -35,10 +36,11 @@ class Collectives(TorchDispatchMode):
 class Counted:
     """The native engine, which counts the times that ranks wait for each other while responses are written."""
 
-    collectives: int = 0
+    waits: int = 0
     """Of all calls."""
 
     def __init__(self) -> None:
+        Counted.waits = 0
         self.engine = NativeEngine(logprobs=True)
         self.account = self.engine.account
 
@@ -46,7 +48,7 @@ class Counted:
         """As the native engine does."""
         with Collectives() as seen:
             groups = list(self.engine.generate(policy, requests, sampling, seed))
-        Counted.collectives += seen.counts.total()
+        Counted.waits += seen.counts.total()
         yield from groups
 
 
@@ -56,9 +58,10 @@ class Facts(Callback):
     def __init__(self) -> None:
         self.losses: list[float] = []
         self.gathers: list[dict[str, int]] = []
+        self.forwards = 0
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Count what is gathered in each iteration."""
+        """Count what ranks do together in each iteration, and how often a part of a block is computed in training."""
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         evolve = data.evolve
 
@@ -68,34 +71,43 @@ class Facts(Callback):
             self.gathers.append(dict(seen.counts))
             return groups
 
+        def called(block: Any, *_: Any) -> None:
+            self.forwards += block.training
+
         data.evolve = counted
+        module: Any = pl_module
+        module.model.get_decoder().layers[0].mlp.register_forward_pre_hook(called)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Note the loss, a mean over all ranks' tokens already."""
+        """Note the loss: this rank's share of the mean over all ranks' tokens."""
         self.losses.append(float(outputs["loss"]))
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write."""
         module: Any = pl_module
         named = list(module.model.named_parameters())
-        units = [m for m in trainer.strategy.model.modules() if isinstance(m, FSDPModule | FullyShardedDataParallel)]
+        base = [(n, p) for n, p in named if "language_model" in n and "_proj" in n and "lora_" not in n]
+        moments = [v for state in trainer.optimizers[0].state.values() for v in state.values()]
         facts = {
-            "bytes": bytes_on_this_rank(trainer.strategy.model),
+            "bytes": sum(local(p).nbytes for _, p in named),
             "trainable": sum(local(p).numel() for _, p in named if p.requires_grad),
-            "parameters": sum(local(p).numel() for _, p in named),
-            "types": Counter(
-                str(p.dtype) for n, p in named if "language_model" in n and "_proj" in n and "lora_" not in n
-            ),
-            "kinds": Counter(type(m).__name__ for n, m in module.model.named_modules() if n.endswith("_proj")),
-            "optimizer": sum(
-                local(v).nbytes for state in trainer.optimizers[0].state.values() for v in state.values() if v.dim()
-            ),
-            "units": len(units),
+            "types": Counter(str(p.dtype) for _, p in base),
+            "base_bytes": sum(local(p).nbytes for _, p in base),
+            "layers": Counter(type(m).__name__ for n, m in module.model.named_modules() if n.endswith("_proj")),
+            "moments": sum(local(v).nbytes for v in moments if isinstance(v, Tensor) and v.dim()),
+            "units": sum(isinstance(m, FSDPModule) for m in module.modules()),
+            "wrapped": type(trainer.strategy.model).__name__,
             "gathers": self.gathers,
             "tokens": module.trainer.datamodule.engine.account.tokens,
-            "collectives": Counted.collectives,
+            "waits": Counted.waits,
             "losses": self.losses,
+            "forwards": self.forwards,
         }
         write_json(Path(trainer.default_root_dir) / f"facts-{trainer.global_rank}-{trainer.current_epoch}.json", facts)
+
+
+def local(value: Tensor) -> Tensor:
+    """This rank's part of a tensor."""
+    return value.to_local() if isinstance(value, DTensor) else value

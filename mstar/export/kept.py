@@ -1,0 +1,64 @@
+"""What a policy was trained on, as a data set of its own: the kept responses, joined to their prompts by id."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mstar.rollout.inspect import find_stages, table_of
+from mstar.rollout.store import Stage
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A run's kept responses, and where they come from."""
+
+    stages: tuple[dict[str, Any], ...]
+    """Of each finished iteration: its ``name`` and ``counts``, and what its manifest says it was made from."""
+    table: pa.Table | None
+    """A row a response; ``None`` if no iteration is finished or none has its rollouts any more."""
+
+    @property
+    def missing(self) -> int:
+        """Responses that were trained on and have been removed since (``data.retention``)."""
+        return sum(stage["counts"]["kept"] for stage in self.stages) - (0 if self.table is None else len(self.table))
+
+
+def read_kept(run: Path) -> Kept:
+    """Read what a run's finished iterations have kept.
+
+    Raises:
+        RuntimeError: If a file is not what was sealed.
+    """
+    folder = run / "rollouts"
+    stages = find_stages(folder) if folder.is_dir() and any(folder.iterdir()) else {}
+    sealed = {name: stage for name, stage in stages.items() if stage.sealed}
+    left = {name: stage for name, stage in sealed.items() if stage.rollouts.is_file()}
+    facts = tuple(_facts(name, stage) for name, stage in sealed.items())
+    return Kept(facts, table_of(left, kept=True) if left else None)
+
+
+def _facts(name: str, stage: Stage) -> dict[str, Any]:
+    manifest = stage.manifest
+    key = manifest["key"]
+    return {
+        "name": name,
+        "counts": manifest["counts"],
+        "sampling": key["sampling"],
+        "seed": key["seed"],
+        "policy": key["policy"],
+        "prompts": key["prompts"],
+        "checksum": next(iter(manifest.get("checksums", {}).values()), ""),
+        "versions": manifest["versions"],
+    }
+
+
+def write_kept(kept: Kept, folder: Path) -> None:
+    """Write the rows as ``data/train.parquet``, which ``datasets.load_dataset(folder)`` finds."""
+    assert kept.table is not None
+    (folder / "data").mkdir(parents=True)
+    pq.write_table(kept.table, folder / "data" / "train.parquet")
