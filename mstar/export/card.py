@@ -14,6 +14,7 @@ from huggingface_hub import DatasetCard, DatasetCardData, ModelCard, ModelCardDa
 from mstar import __version__
 from mstar.export.kept import Kept
 from mstar.export.measured import Figure
+from mstar.export.run import look_up
 from mstar.modules.adapter import Lora
 from mstar.modules.backbone import PretrainedBackbone
 from mstar.modules.policy import PolicyModule
@@ -124,15 +125,6 @@ def recipe(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield "an iteration starts from", told(callback)
 
 
-def look_up(config: Any, keys: Sequence[str]) -> Any:
-    """A setting by its key on the command line, where ``init_args`` is left out."""
-    for key in keys:
-        if not isinstance(config, Mapping):
-            return None
-        config = config.get(key, (config.get("init_args") or {}).get(key))
-    return config
-
-
 def told(value: Any) -> str:
     r"""A setting in a table's cell: classes by their names, with the arguments that are plain values.
 
@@ -143,7 +135,9 @@ def told(value: Any) -> str:
         return ", ".join(map(told, value))
     if not isinstance(value, Mapping):
         return str(value).replace("|", "\\|").replace("\n", " ")
-    plain = {k: v for k, v in (value.get("init_args") or {}).items() if isinstance(v, int | float | str)}
+    plain = {
+        k: v for k, v in (value.get("init_args") or {}).items() if isinstance(v, int | float | str) and v is not False
+    }
     inside = ", ".join(f"{key} {told(one)}" for key, one in plain.items())
     name = str(value.get("class_path", "")).rpartition(".")[2]
     return f"{name} ({inside})" if inside else name

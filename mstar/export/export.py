@@ -49,10 +49,10 @@ def export(
     """
     run = read_run(folder, checkpoint)
     request = {
-        "run": str(folder.resolve()),
+        "run": folder.resolve().name,  # names and no paths: it may be published
         "checkpoint": {"file": run.checkpoint.name, "checksum": checksum(run.checkpoint)},
         "merge": merge,
-        "measured": [str(each.resolve()) for each in measured],
+        "measured": [each.resolve().name for each in measured],
         "repo": repo,
     }
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -66,8 +66,8 @@ def export(
 def _write(
     run: Run, part: Path, merge: bool, measured: Sequence[Path], repo: str | None, name: str, request: dict[str, Any]
 ) -> None:
-    kept, figures = read_kept(run.folder), read_measured(measured)
-    state = read_checkpoint(run.checkpoint, mmap=True)
+    state, figures = read_checkpoint(run.checkpoint, mmap=True), read_measured(measured)
+    kept = read_kept(run.sampled, state["epoch"])
     module = run.module()
     write_model(module, part, state["state_dict"], merge)
     dataset = dataset_repo(repo) if repo and kept.table is not None else None

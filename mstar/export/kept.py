@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mstar.rollout.inspect import find_stages, table_of
-from mstar.rollout.store import Stage
+from mstar.rollout.inspect import table_of
+from mstar.rollout.store import Stage, iteration_folder
 
 
 @dataclass(frozen=True)
@@ -28,15 +28,18 @@ class Kept:
         return sum(stage["counts"]["kept"] for stage in self.stages) - (0 if self.table is None else len(self.table))
 
 
-def read_kept(run: Path) -> Kept:
+def read_kept(run: Path, last: int) -> Kept:
     """Read what a run's finished iterations have kept.
+
+    Args:
+        run: Whose rollouts were trained on: the run itself, or the one it replays.
+        last: The last iteration that the weights have seen, from 0.
 
     Raises:
         RuntimeError: If a file is not what was sealed.
     """
-    folder = run / "rollouts"
-    stages = find_stages(folder) if folder.is_dir() and any(folder.iterdir()) else {}
-    sealed = {name: stage for name, stage in stages.items() if stage.sealed}
+    folders = [iteration_folder(run, iteration) for iteration in range(last + 1)]
+    sealed = {folder.name: stage for folder in folders if (stage := Stage(folder)).sealed}
     left = {name: stage for name, stage in sealed.items() if stage.rollouts.is_file()}
     facts = tuple(_facts(name, stage) for name, stage in sealed.items())
     return Kept(facts, table_of(left, kept=True) if left else None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,12 @@ class Run:
     config: dict[str, Any]
     """As Lightning saved it: every value in force."""
     checkpoint: Path
+
+    @property
+    def sampled(self) -> Path:
+        """The run whose rollouts this one was trained on: itself, unless it replays another."""
+        replayed = look_up(self.config, ("data", "replay"))
+        return self.folder if replayed is None else Path(replayed)
 
     def module(self) -> PolicyModule | ProcessRewardModule:
         """The run's model with its backbone's weights; the checkpoint's are not in it yet.
@@ -76,3 +83,12 @@ def _checkpoint(folder: Path, asked: str | None) -> Path:
             f"consolidate_checkpoint {found[0]}, then give --checkpoint {found[0]}.consolidated"
         )
     return found[0]
+
+
+def look_up(config: Any, keys: Sequence[str]) -> Any:
+    """A setting by its key on the command line, where ``init_args`` is left out."""
+    for key in keys:
+        if not isinstance(config, Mapping):
+            return None
+        config = config.get(key, (config.get("init_args") or {}).get(key))
+    return config

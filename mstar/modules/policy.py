@@ -140,10 +140,14 @@ class PolicyModule(PartsModule):
         self.eval()
         try:
             # no_grad, not inference_mode: tensors made here may be trained on later.
-            with torch.no_grad(), precision_of(self)(), whole(self.model), torch.compiler.set_stance("force_eager"):
+            with torch.no_grad(), precision_of(self)(), whole(self.model), self._uncompiled():
                 yield Policy(self.model, self.renderer)
         finally:
             self.train(was_training)
+
+    def _uncompiled(self) -> Any:
+        """Leave compiled code aside, if there is any."""
+        return torch.compiler.set_stance("force_eager") if self.compile_backend is not None else nullcontext()
 
     def part_loss(self, part: Inputs) -> Share:
         """The objective's loss on a part of the kept responses."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import datasets
 import pytest
+import torch
 import yaml
 from huggingface_hub import DatasetCard, ModelCard
 from huggingface_hub.errors import OfflineModeIsEnabled
@@ -126,13 +127,24 @@ def test_the_card_has_recipe_figures_and_provenance(merged: Path, run: Path) -> 
     assert card.data.pipeline_tag == "image-text-to-text" and card.data.library_name == "transformers"
     assert "| test | greedy accuracy | 25.0 | 10.0 to 50.0 | 1,200 |" in card.text
     assert "| test | pass@2 | 50.0 | not made | 1,200 |" in card.text and "pass@2-greedy" not in card.text
-    assert "| optimizer | AdamW (lr 0.01)" in card.text and "    Think." in card.text
+    assert "| optimizer | AdamW (lr 0.01, eps 1e-08, weight_decay 0.01) |" in card.text and "    Think." in card.text
     assert "| selectors | KeepCorrect, RandomK (k 2) |" in card.text
     for name, stage in find_stages(run / "rollouts").items():
         assert f"| {name} | " in card.text and f"{stage.manifest['key']['policy']} |" in card.text
     assert "{{" not in card.text and "{%" not in card.text
     config = yaml.safe_load((merged / "mstar.yaml").read_text())
     assert config["model"]["init_args"]["instruction"] == "Think."
+
+
+def test_an_earlier_checkpoint_was_trained_on_no_later_iteration(run: Path, tmp_path: Path) -> None:
+    state = read_checkpoint(run / "checkpoints" / "last.ckpt")
+    first = tmp_path / "first.ckpt"
+    torch.save({**state, "epoch": 0}, first)
+    main(["export", str(run), "--out", str(tmp_path / "out"), "--checkpoint", str(first)])
+    kept = datasets.load_dataset(str(tmp_path / "out" / "kept"), split="train", cache_dir=str(tmp_path / "cache"))
+    assert set(kept["stage"]) == {"iteration-0000"}
+    record = json.loads((tmp_path / "out" / "export.json").read_text())
+    assert [each["name"] for each in record["iterations"]] == ["iteration-0000"]
 
 
 def test_the_same_command_again_leaves_it_alone(merged: Path, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -162,7 +174,7 @@ def test_a_run_without_a_checkpoint_is_named(run: Path, tmp_path: Path) -> None:
     assert "has no checkpoint best or last; give the folder of a run" in fails(tmp_path, "--out", tmp_path / "out")
     said = fails(run, "--out", tmp_path / "out", "--checkpoint", "bets")
     assert said.endswith(f"{run} has no checkpoint bets; there are --checkpoint last.")
-    assert f"it is a folder of several runs: give one of {run}." in fails(run.parent, "--out", tmp_path / "out")
+    assert f"it is a folder of several runs: give one of {run}" in fails(run.parent, "--out", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 

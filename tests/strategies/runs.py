@@ -67,16 +67,16 @@ def require_trained(run: Path, module: PolicyModule, tolerance: float = EPSILON)
 
 
 def sampled_gap(run: Path, iteration: int, model: Any, renderer: Renderer) -> float:
-    """Largest difference between log-probabilities recorded in an iteration and a model's own, in nats."""
+    """Mean absolute difference a token between log-probabilities recorded in an iteration and a model's own, in nats."""
     rows = pq.read_table(run / f"rollouts/iteration-{iteration:04d}/rollouts.parquet").to_pylist()
     own = logprobs(model, renderer, run, iteration)
     recorded = torch.tensor([value for row in rows for value in row["logprobs"]])
-    return float((own - recorded).abs().max())
+    return float((own - recorded).abs().mean())
 
 
 def between(model: PreTrainedModel, other: PreTrainedModel, renderer: Renderer, run: Path) -> float:
-    """Largest difference between two models' log-probabilities of what an iteration sampled, in nats."""
-    return float((logprobs(model, renderer, run, 1) - logprobs(other, renderer, run, 1)).abs().max())
+    """Mean absolute difference a token between two models' log-probabilities of what an iteration sampled, in nats."""
+    return float((logprobs(model, renderer, run, 1) - logprobs(other, renderer, run, 1)).abs().mean())
 
 
 def logprobs(model: Any, renderer: Renderer, run: Path, iteration: int) -> torch.Tensor:

@@ -15,6 +15,7 @@ from mstar.cli import main
 from mstar.modules.logprobs import on_device
 from mstar.modules.packing import pack
 from mstar.modules.policy import PolicyModule
+from mstar.modules.process_reward import ProcessRewardModule
 from mstar.strategies import FSDP2Strategy
 from tests.architectures import prompts_for
 from tests.policies import backbone

@@ -15,7 +15,7 @@ from mstar.modules.policy import PolicyModule
 from tests.strategies.runs import ROOT, arguments, facts, falls, require_trained
 
 BF16 = 0.05
-"""Nats by which bf16 rounds differently between batch shapes and ranks."""
+"""Nats a token, on average, by which bf16 rounds differently between batch shapes."""
 
 
 def launch(*command: str) -> None:
