@@ -67,7 +67,7 @@ def require_trained(run: Path, module: PolicyModule, tolerance: float = EPSILON)
 
 
 def sampled_gap(run: Path, iteration: int, model: Any, renderer: Renderer) -> float:
-    """Mean absolute difference a token between log-probabilities recorded in an iteration and a model's own, in nats."""
+    """Mean absolute difference between an iteration's recorded log-probabilities and a model's own, in nats a token."""
     rows = pq.read_table(run / f"rollouts/iteration-{iteration:04d}/rollouts.parquet").to_pylist()
     own = logprobs(model, renderer, run, iteration)
     recorded = torch.tensor([value for row in rows for value in row["logprobs"]])
@@ -75,7 +75,7 @@ def sampled_gap(run: Path, iteration: int, model: Any, renderer: Renderer) -> fl
 
 
 def between(model: PreTrainedModel, other: PreTrainedModel, renderer: Renderer, run: Path) -> float:
-    """Mean absolute difference a token between two models' log-probabilities of what an iteration sampled, in nats."""
+    """Mean absolute difference between two models' log-probabilities of what an iteration sampled, in nats."""
     return float((logprobs(model, renderer, run, 1) - logprobs(other, renderer, run, 1)).abs().mean())
 
 

@@ -62,6 +62,13 @@ def test_zero_stage_3_is_refused() -> None:
         module.configure_model()
 
 
+def test_a_process_reward_model_is_not_trained_apart_on_each_rank() -> None:
+    module: Any = ProcessRewardModule(backbone())
+    module._device_mesh = object()
+    with pytest.raises(ValueError, match=r"process reward models are not cut up: set it to ddp"):
+        module.configure_model()
+
+
 @pytest.mark.filterwarnings(
     "ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning"
 )  # torch.compile's own
