@@ -74,7 +74,7 @@ def model_card(
         datasets=[dataset] if dataset else None,
         tags=["mstar", "self-evolving-training", *(["lora"] if lora else [])],
     )
-    return ModelCard.from_template(
+    card: ModelCard = ModelCard.from_template(
         data,
         template_path=str(HERE / "model_card.md"),
         name=name,
@@ -91,6 +91,7 @@ def model_card(
         stages=kept.stages,
         kept_at=f"[{dataset}](https://huggingface.co/datasets/{dataset})" if dataset else "`kept/`",
     )
+    return card
 
 
 def dataset_card(kept: Kept, name: str, model: str) -> DatasetCard:
@@ -103,7 +104,7 @@ def dataset_card(kept: Kept, name: str, model: str) -> DatasetCard:
         tags=["mstar", "self-evolving-training", "synthetic"],
         configs=[{"config_name": "default", "data_files": [{"split": "train", "path": "data/*.parquet"}]}],
     )
-    return DatasetCard.from_template(
+    card: DatasetCard = DatasetCard.from_template(
         data,
         template_path=str(HERE / "dataset_card.md"),
         name=name,
@@ -112,6 +113,7 @@ def dataset_card(kept: Kept, name: str, model: str) -> DatasetCard:
         stages=kept.stages,
         missing=kept.missing,
     )
+    return card
 
 
 def recipe(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -25,7 +25,8 @@ class Kept:
     @property
     def missing(self) -> int:
         """Responses that were trained on and have been removed since (``data.retention``)."""
-        return sum(stage["counts"]["kept"] for stage in self.stages) - (0 if self.table is None else len(self.table))
+        trained: int = sum(stage["counts"]["kept"] for stage in self.stages)
+        return trained - (0 if self.table is None else len(self.table))
 
 
 def read_kept(run: Path, last: int) -> Kept:

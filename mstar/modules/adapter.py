@@ -33,7 +33,7 @@ class Lora:
     """
 
     def __init__(
-        self, r: int = 16, alpha: float = 32.0, dropout: float = 0.0, dora: bool = False, targets: str | None = None
+        self, r: int = 16, alpha: int = 32, dropout: float = 0.0, dora: bool = False, targets: str | None = None
     ) -> None:
         if r < 1:
             raise ValueError(f"adapter.r is {r}; give 1 or more, for instance 16.")
@@ -113,16 +113,16 @@ class Lora:
         adapted.save_pretrained(folder, state_dict=dict(state), save_embedding_layers=False)
 
 
-def adapter_in(folder: str | None) -> Any:
+def adapter_in(folder: str) -> Any:
     """The ``peft`` configuration of the adapter in a folder; ``None`` if it holds none."""
-    if folder is None or not (Path(folder) / "adapter_config.json").is_file():
+    if not (Path(folder) / "adapter_config.json").is_file():
         return None
     from peft import PeftConfig
 
     return PeftConfig.from_pretrained(folder)
 
 
-def beside(model: PreTrainedModel, folder: str | None) -> PreTrainedModel:
+def beside(model: PreTrainedModel, folder: str) -> PreTrainedModel:
     """A base with the trained adapter of a folder, frozen; transformers 5.23 itself leaves out DoRA's magnitudes."""
     from peft import PeftModel
 

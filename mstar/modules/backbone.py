@@ -70,8 +70,9 @@ class PretrainedBackbone:
         Raises:
             OSError: If ``path`` is neither a folder with a ``config.json`` nor a model the hub (or its cache) knows.
         """
-        adapter = adapter_in(self.path)
-        base = self.path if adapter is None else adapter.base_model_name_or_path
+        path = str(self.path)
+        adapter = adapter_in(path)
+        base: str = path if adapter is None else adapter.base_model_name_or_path
         quantized = {} if self.quantization is None else {"quantization_config": self._four_bit(base)}
         model: PreTrainedModel = AutoModelForImageTextToText.from_pretrained(
             base,
@@ -86,9 +87,9 @@ class PretrainedBackbone:
         )
         if self.quantization is not None:
             leave_in_place(model)
-        return model if adapter is None else beside(model, self.path), processor
+        return model if adapter is None else beside(model, path), processor
 
-    def _four_bit(self, base: str | None) -> BitsAndBytesConfig:
+    def _four_bit(self, base: str) -> BitsAndBytesConfig:
         """What bitsandbytes is told; storage has the type of the other weights, as FSDP2 needs within a block."""
         config = AutoConfig.from_pretrained(base, trust_remote_code=self.trust_remote_code)
         with torch.device("meta"):
@@ -111,7 +112,7 @@ def leave_in_place(model: PreTrainedModel) -> None:
 
     Packed they stay so, and then training is silently wrong: no gradient comes through the product with packed weights.
     """
-    from bitsandbytes.nn import Linear4bit
+    from bitsandbytes.nn.modules import Linear4bit
 
     for module in model.modules():
         if isinstance(module, Linear4bit):
