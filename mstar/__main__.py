@@ -10,7 +10,7 @@ import mstar
 from mstar.exit_codes import INTERRUPTED, PIPE_CLOSED, USAGE
 
 LIGHTNING = ("fit", "validate", "test", "predict")
-OWN = ("run", "grade", "rollouts", "report", "doctor", "schema", "completion")
+OWN = ("run", "grade", "rollouts", "report", "export", "doctor", "schema", "completion")
 HELP = """\
 usage: mstar COMMAND ...
 
@@ -22,13 +22,13 @@ usage: mstar COMMAND ...
   grade      grade recorded responses
   rollouts   list, show, verify and export what a run has sampled
   report     the story of a run and every response, as pages
+  export     its policy and training set for transformers, vLLM, a hub
   doctor     what this machine has and lacks
   schema     the JSON schema of configuration files, for editors
   completion a script that lets the shell complete all of this
 
   mstar run configs/recipes/demo.yaml  the whole method on a tiny model
   mstar rollouts show RUN --kept       responses that were trained on
-  mstar report RUN [RUN_B]             pages that open from disk
   mstar fit -c a.yaml -c b.yaml --x 1  files stack, flags win
   mstar fit -c a.yaml --print_config   every value in force; runs nothing
   mstar fit --help                     every setting
@@ -82,6 +82,10 @@ def _run(words: list[str]) -> None:
             from mstar.report.command import main as report
 
             report(words[1:])
+        case ["export"]:
+            from mstar.export.command import main as export
+
+            export(words[1:])
         case ["doctor"]:
             from mstar.commands.doctor import main as doctor
 

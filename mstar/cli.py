@@ -18,6 +18,7 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCL
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
+import mstar.strategies  # noqa: F401 (names for trainer.strategy)
 from mstar.callbacks import BenchmarkReport, Progress
 from mstar.checkpoints import WholeCheckpoints
 from mstar.exit_codes import INTERRUPTED, STOPPED

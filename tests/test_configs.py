@@ -19,7 +19,7 @@ OVERLAYS = {  # each with the pages that it is put over
     "embedded_sft": ["sft"],
     "embedded_unlabelled": ["unlabelled", "embedded"],
 }
-ELSEWHERE = {"benchmarks", "policies"}  # measured, and named by others: tests/benchmarks builds both
+ELSEWHERE = {"benchmarks", "policies", "strategy"}  # measured, named by others, or put over them: tests of their own
 
 
 def pages() -> list[Path]:

@@ -31,6 +31,7 @@ def test_help_lists_every_command_on_one_screen(args: list[str], capsys: pytest.
         "grade",
         "rollouts",
         "report",
+        "export",
         "doctor",
         "schema",
         "completion",

@@ -92,6 +92,7 @@ class TinyLlava:
         contrast: float = 0.03,
         texts: PromptSource | None = None,
     ) -> None:
+        self.path: str | None = None
         if side % cell:
             raise ValueError(
                 f"TinyLlava.side is {side}, which {cell} (cell) does not divide; pictures are cut in cells."

@@ -87,9 +87,15 @@ class ProcessRewardModule(PartsModule):
         self.scored: list[ScoredResponse] = []
 
     def configure_model(self) -> None:
-        """Load the backbone and fit the head to it."""
+        """Load the backbone and fit the head to it.
+
+        Raises:
+            ValueError: If the strategy shards what is cut up here, for nothing is: ranks would each train alone.
+        """
         if self.model is not None:
             return
+        if self._device_mesh is not None:
+            raise ValueError("trainer.strategy is FSDP2, by which process reward models are not cut up: set it to ddp.")
         self.model, self.processor = self.backbone.load()
         self.model.train()  # from_pretrained gives eval mode
         freeze(self.model, self.frozen)

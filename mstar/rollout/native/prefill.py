@@ -121,5 +121,5 @@ def key_shape(filled: Filled) -> KeyShape:
 
 def place(value: Tensor, policy: Policy) -> Tensor:
     """Move an input to the model's device, pixels also to its data type."""
-    parameter = next(policy.model.parameters())
-    return value.to(parameter.device, parameter.dtype if value.is_floating_point() else value.dtype)
+    model = policy.model
+    return value.to(model.device, model.dtype if value.is_floating_point() else value.dtype)
