@@ -7,11 +7,6 @@ import re
 import sys
 from pathlib import Path
 
-from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
-
-from mstar.export.export import RECORD, export
-from mstar.export.push import push
-
 DESCRIPTION = """\
 Write a run's policy as a folder that transformers, peft and vLLM read.
 
@@ -27,6 +22,11 @@ set comes from; that training set in kept/, a folder for datasets.load_dataset.
 def main(args: list[str]) -> None:
     """Export as the command line says; end the program with a message, not a traceback, if that fails."""
     asked = _parser().parse_args(args)
+    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled  # these take seconds: torch
+
+    from mstar.export.export import export
+    from mstar.export.push import push
+
     try:
         new = export(asked.run, asked.out, asked.merge, asked.checkpoint, asked.measured, asked.push)
         size = sum(file.stat().st_size for file in asked.out.rglob("*") if file.is_file())
@@ -51,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("run", type=Path, metavar="RUN", help="the folder of a run of `mstar fit`")
     parser.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help=f"a new folder; its {RECORD} says of what"
+        "--out", type=Path, required=True, metavar="DIR", help="a new folder; its export.json says of what"
     )
     parser.add_argument("--merge", action="store_true", help="whole weights where an adapter was trained")
     parser.add_argument("--checkpoint", metavar="NAME", help="best, last, or a path (default: best, else last)")

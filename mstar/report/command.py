@@ -6,17 +6,16 @@ import argparse
 import sys
 from pathlib import Path
 
-from mstar.report.find import find_run
-
 
 def main(args: list[str]) -> None:
     """Write the report and say where; end the program with a message, not a traceback, if that fails."""
     asked = _parser().parse_args(args)
+    from mstar.report.find import find_run  # these take seconds: torch, matplotlib
+    from mstar.report.site import write_report
+
     try:
         runs = [find_run(folder) for folder in (asked.run, asked.beside) if folder is not None]
         out = asked.out or default_folder(asked.run, asked.beside)
-        from mstar.report.site import write_report  # takes seconds: matplotlib, torch
-
         stories = write_report(runs, out, asked.figures)
         if asked.screenshot:
             from mstar.report.screenshot import take
