@@ -1,4 +1,5 @@
 # make demo [SEED=n]   the whole method on the embedded model and data; ends with runs/demo/summary.json
+# make demo-easyvqa    the same on easy-VQA: 64×64 pictures and questions from a package; ends with runs/easyvqa-seed<n>
 # make test            everything in tests/, and the doctests
 # make lint            ruff and strict mypy
 # make bench           what is measured in benchmarks/
@@ -10,7 +11,7 @@ SEED ?= 0
 
 export OMP_WAIT_POLICY = PASSIVE
 
-.PHONY: demo test lint bench environment
+.PHONY: demo demo-easyvqa test lint bench environment
 
 environment: $(VENV)/.installed
 
@@ -28,6 +29,13 @@ demo: environment
 	    exit 1; fi
 	@ln -sfn demo-seed$(SEED) runs/demo
 	$(VENV)/bin/mstar run configs/recipes/demo.yaml --seed $(SEED) --out runs/demo-seed$(SEED)
+
+demo-easyvqa: environment
+	@$(VENV)/bin/python -c 'import easy_vqa' 2>/dev/null || \
+	    $(VENV)/bin/python -m pip install --quiet --constraint constraints.txt easy-vqa
+	@mkdir -p data runs
+	@ln -sfn "$$($(VENV)/bin/python -c 'import easy_vqa, os; print(os.path.dirname(easy_vqa.__file__))')/data" data/easy-vqa
+	$(VENV)/bin/mstar run configs/recipes/easyvqa.yaml --seed $(SEED) --out runs/easyvqa-seed$(SEED)
 
 test: environment
 	$(VENV)/bin/python -m pytest

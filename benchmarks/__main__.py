@@ -21,6 +21,7 @@ NAMES = (
     "temperature_search",
     "faults",
     "fuzz",
+    "prompts_memory",
 )
 NEEDS = {"iteration": ("trl", "pip install -c constraints.txt -e '.[bench]'")}  # a package, and how to get it
 

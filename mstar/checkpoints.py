@@ -75,13 +75,24 @@ def read_checkpoint(path: str | Path, map_location: Any = "cpu", *, mmap: bool =
     return checkpoint
 
 
-def require_same_model(module: nn.Module, state: Mapping[str, Tensor]) -> None:
+def trained(module: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The part of a module's state that is trained: what a checkpoint beside frozen weights needs to hold."""
+    names = {name for name, p in module.named_parameters() if p.requires_grad}
+    return {name: value for name, value in state.items() if name in names}
+
+
+def require_same_model(module: nn.Module, state: Mapping[str, Tensor], strict: bool = True) -> None:
     """Refuse the weights of another model.
+
+    Args:
+        module: What they are to be loaded into.
+        state: The checkpoint's weights.
+        strict: Whether it must hold all weights, or those alone that are trained.
 
     Raises:
         ValueError: Naming weights that are missing, too many, or of another shape.
     """
-    mine = module.state_dict()
+    mine: Mapping[str, Tensor] = module.state_dict() if strict else trained(module, module.state_dict())
     missing, extra = sorted(mine.keys() - state.keys()), sorted(state.keys() - mine.keys())
     shapes = [name for name in mine.keys() & state.keys() if mine[name].shape != state[name].shape]
     told = [

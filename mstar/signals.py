@@ -16,9 +16,6 @@ from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 log = logging.getLogger(__name__)
-STOPPED = 128 + 15
-"""Exit code of a run that was told to stop. Lightning's is 0, by which a recipe would take a stage for done."""
-
 JUST_BEGUN = {"ready": 1, "started": 1, "processed": 0, "completed": 0}
 """Where a validation stands before its first batch is measured; from there Lightning validates anew."""
 

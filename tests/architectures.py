@@ -6,7 +6,6 @@ takes patches of all images as one flat list and counts positions on three axes.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -29,6 +28,7 @@ from transformers import (
 )
 
 from mstar.demo.tiny import CHAT_TEMPLATE, IMAGE, build_tokenizer
+from mstar.modules.processors import image_only
 from mstar.types import Prompt
 from tests.policies import backbone
 
@@ -113,24 +113,6 @@ def prompts_for(name: str, num: int = 3) -> list[Prompt]:
         noise = np.random.default_rng(index).integers(0, 256, (height, width, 3), dtype=np.uint8)
         made.append(Prompt(f"{name}-{index}", "What is the sum" + " of these" * index + "?", (Image.fromarray(noise),)))
     return made
-
-
-@functools.cache
-def image_only(cls: type[ProcessorMixin]) -> Any:
-    """A processor class that asks for no video processor: making one needs torchvision."""
-    return type(cls.__name__, (cls, _NoVideo), {"__module__": cls.__module__})
-
-
-class _NoVideo(ProcessorMixin):
-    video_processor = None
-
-    @classmethod
-    def get_attributes(cls) -> list[str]:
-        return [name for name in super().get_attributes() if "video" not in name]
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        kwargs = {name: value for name, value in kwargs.items() if "video" not in name}
-        super().__init__(*[value for value in args if value is not None], **kwargs)
 
 
 def _tokenizer(*special: str) -> PreTrainedTokenizerFast:

@@ -10,6 +10,7 @@ import pytest
 from mstar.cli import main
 from mstar.recipe.plan import read_recipe
 from tests.benchmarks.published import mathv360k
+from tests.demo.easyvqa import easyvqa
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 RECIPES = [CONFIGS / "mstar.yaml", *sorted((CONFIGS / "recipes").glob("*.yaml"))]
@@ -18,7 +19,7 @@ OVERLAYS = {  # each with the pages that it is put over
     "embedded_sft": ["sft"],
     "embedded_unlabelled": ["unlabelled", "embedded"],
 }
-ELSEWHERE = {"benchmarks", "policies"}  # measured, and named by others: tests/benchmarks builds both
+ELSEWHERE = {"benchmarks", "policies", "strategy"}  # measured, named by others, or put over them: tests of their own
 
 
 def pages() -> list[Path]:
@@ -33,6 +34,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "data" / "MathV360K").mkdir(parents=True)
     file = Path(mathv360k(tmp_path / "data" / "MathV360K"))
     file.write_text(json.dumps(json.loads(file.read_text()) * 260))  # enough to hold 1,000 rows out of a half
+    easyvqa(tmp_path / "data" / "easy-vqa")
     monkeypatch.chdir(tmp_path)
 
 

@@ -66,6 +66,26 @@ def test_a_saved_model_scores_as_it_did_alone_or_in_a_batch(head: type[StepHead]
         assert group.rollouts[0].rewards["process"] == pytest.approx(min(steps), abs=1e-5)
 
 
+def test_a_gain_is_saved(tmp_path: Path) -> None:
+    made = module(LikelihoodHead(gain=200))
+    with torch.no_grad():
+        made.head.get_parameter("scale").fill_(-0.002)
+    made.export(tmp_path, made.state_dict())
+    assert ProcessRewardModule.from_pretrained(tmp_path).score_steps(PROMPTS, TEXTS) == made.score_steps(PROMPTS, TEXTS)
+
+
+def test_scale_and_shift_learn_gain_times_as_fast() -> None:
+    found = []
+    for gain in (1.0, 500.0):
+        made = module(LikelihoodHead(gain)).eval()
+        (batch,) = made.parts(PROMPTS[:1], TEXTS[:1], 4096, share=True)
+        made(batch).sum().backward()
+        found.append([float(weight.grad or 0) for weight in made.head.parameters()])
+    assert found[1] == pytest.approx([500 * value for value in found[0]], rel=1e-4) and all(found[0])
+    with pytest.raises(ValueError, match=r"LikelihoodHead.gain is 0; give more than 0"):
+        LikelihoodHead(gain=0)
+
+
 @pytest.mark.parametrize("budget", [60, 8192])
 @pytest.mark.parametrize("head", HEADS.values())
 @pytest.mark.parametrize("name", ARCHITECTURES)
@@ -73,7 +93,7 @@ def test_a_response_is_scored_among_its_siblings_as_alone(name: str, head: type[
     made = ProcessRewardModule(Built(name), head(), separator="\n")
     made.configure_model()
     first = next(made.head.parameters())
-    torch.nn.init.normal_(first, std=0.1) if first.dim() else torch.nn.init.constant_(first, -0.0195)
+    torch.nn.init.normal_(first, std=0.1) if first.dim() else torch.nn.init.constant_(first, -0.00195)
     texts = ["4+0=4\n4+4=8\n# Answer\n8", "4+0=4\n4+4=9\n# Answer\n9", "4", "", "1+1=2\n# Answer\n2", "4+0=4\n4+4=8"]
     pairs = [(prompt, text) for text in texts for prompt in prompts_for(name)]
     together = made.score_steps([p for p, _ in pairs], [t for _, t in pairs], budget)

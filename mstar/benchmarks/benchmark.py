@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from mstar.benchmarks.asking import Asking
 from mstar.benchmarks.checks import check_any, check_columns, check_names, check_used
 from mstar.benchmarks.held_out import Part
-from mstar.benchmarks.images import StoredImages
-from mstar.benchmarks.layout import Layout
 from mstar.benchmarks.reading import read_rows
-from mstar.benchmarks.rows import Rows
+from mstar.layouts.asking import Asking
+from mstar.layouts.layout import Layout
 from mstar.prompts.listed import ListedPrompts
+from mstar.prompts.rows import Rows
+from mstar.prompts.stored import StoredImages
 from mstar.types import Prompt
 
 
@@ -81,14 +81,7 @@ class Benchmark(ListedPrompts):
             images=self._images.of(read.number),
             answer=question.answer,
             kind=self.kinds.get(question.kind, question.kind),
-            meta={
-                "choices": list(question.choices) or None,
-                "answer_type": question.answer_type,
-                "precision": question.precision,
-                "unit": question.unit,
-                "question_type": question.question_type,
-                **({"repeats": question.repeats} if question.repeats else {}),
-            },
+            meta=question.meta,
         )
 
     def ids(self) -> Sequence[str]:

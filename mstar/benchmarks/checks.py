@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from mstar.benchmarks.layout import Layout
 from mstar.benchmarks.reading import SHOWN, Read
-from mstar.benchmarks.rows import Table
+from mstar.layouts.layout import Layout
+from mstar.prompts.rows import Table
 
 
 def check_columns(table: Table, layout: Layout) -> None:

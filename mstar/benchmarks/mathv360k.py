@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from mstar.benchmarks.benchmark import Benchmark
-from mstar.benchmarks.conversation import Conversation
 from mstar.benchmarks.held_out import HeldOut, Which
-from mstar.benchmarks.rows import Rows
+from mstar.layouts.asking import Asking
+from mstar.layouts.conversation import Conversation
+from mstar.prompts.chosen import Chosen
+from mstar.prompts.dataset import DatasetPrompts
 from mstar.prompts.listed import ListedPrompts
 from mstar.types import Prompt
 
@@ -36,9 +37,10 @@ class MathV360K(ListedPrompts):
         num_validation: int = 250,
         seed: int = 0,
     ) -> None:
-        rows = Rows(str(Path(folder) / FILE), image_root=str(Path(folder) / IMAGES))
-        part = HeldOut(which, num_test, num_validation, seed)
-        self.prompts = Benchmark(rows, Conversation(), part)
+        rows = DatasetPrompts(
+            str(Path(folder) / FILE), image_root=str(Path(folder) / IMAGES), layout=Conversation(), asking=Asking()
+        )
+        self.prompts = Chosen(rows, HeldOut(which, num_test, num_validation, seed).choose(len(rows)))
 
     def __len__(self) -> int:
         return len(self.prompts)

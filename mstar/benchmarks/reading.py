@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from string import ascii_uppercase
 from typing import Any
 
-from mstar.benchmarks.layout import Layout, Question
-from mstar.benchmarks.rows import Table
+from mstar.layouts.layout import Layout, Question
+from mstar.prompts.rows import Table
 
 SHOWN = 10  # rows in a message
 
@@ -35,10 +35,10 @@ def read_rows(
     Raises:
         ValueError: If some cannot be understood; the message names the first and how to go on without them.
     """
-    columns = [*layout.ids, *(column for column in layout.columns.values() if column is not None)]
+    columns = [column for column in layout.needs if column != layout.image or column in layout.columns.values()]
     found: list[Read] = []
     bad: list[tuple[str, str]] = []
-    for number, row in zip(numbers, table.texts(list(dict.fromkeys(columns)), numbers), strict=True):
+    for number, row in zip(numbers, table.texts(columns, numbers), strict=True):
         name = layout.name(row, number)
         if why := "by id" if name in leave_out else layout.skip(row):
             found.append(Read(number, name, None, why))

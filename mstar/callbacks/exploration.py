@@ -39,17 +39,16 @@ class ExplorationMonitor(Callback):
         self.by = by
         self.seen: dict[str, list[Evaluated]] = {}
 
-    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Log the iteration's rollouts with its first batch: self.log is not allowed where they are made."""
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Log the iteration's rollouts as it ends: a run that is resumed within the iteration comes by here too."""
         data = trainer.datamodule  # type: ignore[attr-defined]
-        if batch_idx == 0 and isinstance(data, EvolvingDataModule):
+        if isinstance(data, EvolvingDataModule):
             metrics = rollout_metrics(data.groups, self.ks, self.by)
             metrics |= cost_metrics(data.stage(trainer.current_epoch).manifest)
             named = {f"rollout/{name}": value for name, value in metrics.items()}
             if choice := data.choice(trainer.current_epoch):
                 named |= curve_metrics(choice)
-            # On the epoch, written at its end: of steps only every log_every_n_steps-th reaches the logger.
-            pl_module.log_dict(named, on_step=False, on_epoch=True, batch_size=1, rank_zero_only=True)
+            pl_module.log_dict(named, batch_size=1, rank_zero_only=True)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget the last measurement."""

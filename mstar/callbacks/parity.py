@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -45,6 +46,8 @@ class ParityGate(Callback):
             raise ValueError(f"ParityGate.num_responses is {num_responses}; give 1 or more.")
         self.num_responses = num_responses
         self.max_gap = max_gap
+        self.worst: Gap | None = None
+        """Of all ranks' gaps in this iteration."""
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Compare, before the init policy changes anything. Lightning does not ask where a run is resumed in mid-epoch.
@@ -59,10 +62,22 @@ class ParityGate(Callback):
         mine = data.ranks.share(data.groups) or data.groups[:1]
         with pl_module.inference() as policy:
             gap = measure(policy, pick(mine, self.num_responses))
-        worst = self._worst(trainer, gap)
-        pl_module.log_dict({"parity/gap": worst.mean, "parity/largest_gap": worst.largest})
-        if not worst.mean <= self.max_gap:
-            raise RuntimeError(told(worst, self.max_gap, trainer.current_epoch))
+        self.worst = self._worst(trainer, gap)
+        if not self.worst.mean <= self.max_gap:
+            raise RuntimeError(told(self.worst, self.max_gap, trainer.current_epoch))
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Log the gap; a run that is resumed within the iteration has not measured it anew."""
+        if self.worst is not None:
+            pl_module.log_dict({"parity/gap": self.worst.mean, "parity/largest_gap": self.worst.largest})
+
+    def state_dict(self) -> dict[str, Any]:
+        """The iteration's gap."""
+        return {} if self.worst is None else asdict(self.worst)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore it."""
+        self.worst = Gap(**state_dict) if state_dict else None
 
     def _worst(self, trainer: Trainer, gap: Gap) -> Gap:
         """The largest of all ranks' gaps; not-a-number if one is."""

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 from mstar.datamodules.served import refuse_resharding, served_policy
 from mstar.evaluation import Evaluated
 from mstar.modules.policy import PolicyModule
+from mstar.progress import reporter_of
 from mstar.rewards.check import scored
 from mstar.rewards.reward import RewardModel
 from mstar.rollout.collect import Collector
@@ -110,11 +111,14 @@ class BenchmarkDataModule(LightningDataModule):
     test_dataloader = val_dataloader
 
     def _measure_chunk(self, name: str, number: int, prompts: Sequence[Prompt]) -> Evaluated:
-        greedy, seconds = self._responses(name, "greedy", number, prompts, self.greedy)
+        assert self.trainer is not None
         sampled: list[Group] = []
-        if self.sampling is not None:
-            sampled, more = self._responses(name, "sampled", number, prompts, self.sampling)
-            seconds += more
+        with reporter_of(self.trainer).phase(name, len(self.benchmarks[name]), unit="prompts") as phase:
+            greedy, seconds = self._responses(name, "greedy", number, prompts, self.greedy)
+            if self.sampling is not None:
+                sampled, more = self._responses(name, "sampled", number, prompts, self.sampling)
+                seconds += more
+            phase.add(len(prompts))
         kinds = tuple(sorted({prompt.kind for prompt in prompts}))
         return Evaluated(name, tuple(greedy), tuple(sampled), kinds, seconds)
 
@@ -126,7 +130,7 @@ class BenchmarkDataModule(LightningDataModule):
         stage = Stage(Path(self.trainer.default_root_dir) / "rollouts" / name / f"{what}-{number:04d}")
         ranks = Ranks.of(self.trainer)
         with self.policy.inference() as policy:
-            collector = Collector(self.engine, None, ranks=ranks)
+            collector = Collector(self.engine, None, ranks=ranks, progress=reporter_of(self.trainer))
             groups = collector.collect(
                 stage, policy, prompts, sampling, stable_seed(self.seed, name, what), self.weights
             )

@@ -196,7 +196,7 @@ class EvolvingDataModule(PolicyDataModule):
             iteration,
             self._searches,
             policy,
-            Collector(self.engine, self.reward, ranks=self.ranks),
+            Collector(self.engine, self.reward, ranks=self.ranks, progress=self.progress),
             self.sampling,
             self.evaluation.validation,
             stable_seed(self.seed, "temperature"),
@@ -208,7 +208,15 @@ class EvolvingDataModule(PolicyDataModule):
         return self.run_folder / "temperature"
 
     def _collector(self) -> Collector:
-        return Collector(self.engine, self.reward, self.refiners, self.selectors, self.ranks, self.max_drop_rate)
+        return Collector(
+            self.engine,
+            self.reward,
+            self.refiners,
+            self.selectors,
+            self.ranks,
+            self.max_drop_rate,
+            self.progress,
+        )
 
     def _examples(self, groups: Sequence[Group]) -> list[Example]:
         written = [] if self.seed_cot is None else [self.seed_cot[i] for i in range(len(self.seed_cot))]

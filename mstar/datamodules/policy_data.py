@@ -22,6 +22,7 @@ from mstar.modules.packing import pack, ragged
 from mstar.modules.policy import Policy, PolicyModule
 from mstar.modules.renderer import Inputs, Renderer
 from mstar.modules.tree import shares
+from mstar.progress import Reporter, reporter_of
 from mstar.rewards.check import scored
 from mstar.rewards.reward import RewardModel
 from mstar.rollout.admit import refusal
@@ -107,6 +108,12 @@ class PolicyDataModule(LightningDataModule, ABC):
         return Ranks.of(self.trainer)
 
     @property
+    def progress(self) -> Reporter:
+        """What this datamodule's phases report to."""
+        assert self.trainer is not None
+        return reporter_of(self.trainer)
+
+    @property
     def run_folder(self) -> Path:
         """``trainer.default_root_dir``."""
         assert self.trainer is not None
@@ -178,20 +185,25 @@ class PolicyDataModule(LightningDataModule, ABC):
             source,
             CHUNK,
             -(-longest // CHUNK),
-            partial(self._measure, split),
+            partial(self._measure, split, len(range(len(source))[ranks.rank :: ranks.world_size])),
         )
         return DataLoader(batches, batch_size=None)
 
-    def _measure(self, split: str, prompts: list[Prompt]) -> Evaluated:
-        greedy = self._scored(prompts, self.evaluation.greedy, stable_seed(self.seed, split))
+    def _measure(self, split: str, share: int, prompts: list[Prompt]) -> Evaluated:
         sampling = self.evaluation.sampling
-        sampled = [] if sampling is None else self._scored(prompts, sampling, stable_seed(self.seed, split))
+        with self.progress.phase(f"measuring {split}", share, unit="prompts") as phase:
+            greedy = self._scored(prompts, self.evaluation.greedy, stable_seed(self.seed, split))
+            sampled = [] if sampling is None else self._scored(prompts, sampling, stable_seed(self.seed, split))
+            phase.add(len(prompts))
         return Evaluated(split, tuple(greedy), tuple(sampled))
 
     def _scored(self, prompts: Sequence[Prompt], sampling: Sampling, seed: int) -> list[Group]:
-        with self.policy.inference() as policy:
-            groups = self.engine.generate(policy, [Request(prompt) for prompt in prompts], sampling, seed)
-            found = {group.prompt.id: group for group in groups}
+        what = "sampled" if sampling.temperature else "greedy"
+        with self.policy.inference() as policy, self.progress.phase(what, len(prompts), done=0) as phase:
+            found: dict[str, Group] = {}
+            for group in self.engine.generate(policy, [Request(prompt) for prompt in prompts], sampling, seed):
+                found[group.prompt.id] = group
+                phase.add_groups([group])
         return scored(self.reward, [found[prompt.id] for prompt in prompts])
 
 

@@ -17,6 +17,7 @@ from mstar.modules.packing import ragged
 from mstar.modules.policy import PolicyModule
 from mstar.modules.process_reward import NO_STEP, Labelled, ProcessRewardModule
 from mstar.modules.renderer import Inputs
+from mstar.progress import reporter_of
 from mstar.rewards.reward import RewardModel
 from mstar.rollout.engine import RolloutEngine
 from mstar.rollout.labels import Labeller, StepLabels, made_with, read_labels
@@ -84,7 +85,8 @@ class StepDataModule(LightningDataModule):
             raise RuntimeError("mstar predict labels the steps of a policy: set model to a PolicyModule.")
         prompts = [self.prompts[i] for i in range(len(self.prompts))]
         with module.inference() as policy:
-            rows = self.labeller.label(self.folder, policy, prompts, Ranks.of(self.trainer))
+            ranks, progress = Ranks.of(self.trainer), reporter_of(self.trainer)
+            rows = self.labeller.label(self.folder, policy, prompts, ranks, progress)
         summary = {"responses": len(rows), "steps": sum(len(row.labels) for row in rows)}
         return DataLoader([summary], batch_size=None)  # type: ignore[arg-type]
 

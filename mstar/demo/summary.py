@@ -1,4 +1,4 @@
-"""The demo's result: one table for people, one JSON file for programs.
+"""The demo's result: one table for people, one JSON file for programs, and the report of the run.
 
 ``python -m mstar.demo.summary --out runs/demo`` reads what the recipe's stages left there.
 """
@@ -16,9 +16,13 @@ from rich.table import Table
 
 from mstar.demo.scenes import DigitScenes, gold, text_only_floor
 from mstar.files import read_json, write_json
+from mstar.report.find import find_run
+from mstar.report.screenshot import find_chromium, take
+from mstar.report.site import write_report
 
 POLICIES = ("warmup", "control", "evolved")
 SPLITS = ("test", "ood")
+PICTURE = "first-screen.png"
 CELLS = (("pass@8", "pass@8"), ("reward_pass@2", "reward-pass@2"))
 
 
@@ -103,8 +107,22 @@ def gains(summary: Mapping[str, Any]) -> str:
     return f"evolved: {over['control']} points above the control, {over['warmup']} above the warm-up"
 
 
+def report(out: Path) -> list[str]:
+    """Write the run's report, and a picture of it where there is a Chromium; give lines that say where."""
+    folder = out / "report"
+    write_report([find_run(out)], folder)
+    lines = [f"report: open {folder / 'index.html'}"]
+    if find_chromium() is not None:
+        try:
+            take(folder / "index.html", folder / PICTURE)
+            lines.append(f"its first screen: {folder / PICTURE}")
+        except RuntimeError as error:
+            lines.append(f"no picture of it: {error}")
+    return lines
+
+
 def main() -> None:
-    """Print the table and write ``summary.json``."""
+    """Print the table, write ``summary.json`` and the report."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="the recipe's run folder")
     out = parser.parse_args().out
@@ -122,6 +140,7 @@ def main() -> None:
     print("temperatures: " + " ".join(f"{t:g}" for t in summary["temperatures"]))
     print("seconds: " + ", ".join(f"{stage} {value:.0f}" for stage, value in summary["seconds"].items()))
     print(f"written to {out / 'summary.json'}")
+    print("\n".join(report(out)))
 
 
 if __name__ == "__main__":

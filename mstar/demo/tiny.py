@@ -6,7 +6,7 @@ Saved, it is an ordinary folder that ``AutoModelForImageTextToText`` and ``AutoP
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
@@ -25,6 +25,7 @@ from transformers import (
 )
 
 from mstar.demo.scenes import CELL, SIDE, SPLITS, describe
+from mstar.types import PromptSource
 
 PAD, BOS, EOS, IMAGE, USER, ASSISTANT = "<pad>", "<s>", "</s>", "<image>", "<user>", "<assistant>"
 SPECIAL = (PAD, BOS, EOS, IMAGE, USER, ASSISTANT)
@@ -66,6 +67,11 @@ class TinyLlava:
         rope_theta: Base of the rotary positions; small, for sequences of about 50 tokens.
         initializer_range: Standard deviation of the weights at the start. The usual 0.02 stays at the floor at this
             width (measured); 0.08 learns.
+        side: Side of a picture, in pixels.
+        cell: Side of what becomes one visual token, in pixels.
+        paper: What becomes 0 of a channel's values in [0, 1].
+        contrast: What becomes 1 above that.
+        texts: Prompts whose questions and worked responses the tokenizer learns its words from; ``None`` is the demo's.
     """
 
     def __init__(
@@ -80,7 +86,22 @@ class TinyLlava:
         vision_mlp_size: int = 256,
         rope_theta: float = 1000.0,
         initializer_range: float = 0.08,
+        side: int = SIDE,
+        cell: int = CELL,
+        paper: float = 0.94,
+        contrast: float = 0.03,
+        texts: PromptSource | None = None,
     ) -> None:
+        self.path: str | None = None
+        if side % cell:
+            raise ValueError(
+                f"TinyLlava.side is {side}, which {cell} (cell) does not divide; pictures are cut in cells."
+            )
+        self.side = side
+        self.cell = cell
+        self.paper = paper
+        self.contrast = contrast
+        self.texts = texts
         self.seed = seed
         self.text: dict[str, Any] = {
             "hidden_size": hidden_size,
@@ -100,7 +121,8 @@ class TinyLlava:
 
     def load(self) -> tuple[PreTrainedModel, ProcessorMixin]:
         """Build the model, fp32 on the CPU, and its processor; the global random state is left alone."""
-        processor = build_processor()
+        sentences = None if self.texts is None else _read(self.texts)
+        processor = build_processor(self.cell, self.paper, self.contrast, sentences)
         config = self._config(processor.tokenizer)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
@@ -118,13 +140,13 @@ class TinyLlava:
             **ends,
             **self.text,
         )
-        vision = SiglipVisionConfig(image_size=SIDE, patch_size=CELL, vision_use_head=False, **self.vision)
+        vision = SiglipVisionConfig(image_size=self.side, patch_size=self.cell, vision_use_head=False, **self.vision)
         config: Any = LlavaConfig  # its keyword arguments are wider than its annotations
         return config(  # type: ignore[no-any-return]
             vision_config=vision,
             text_config=text,
             image_token_index=tokenizer.convert_tokens_to_ids(IMAGE),
-            image_seq_length=(SIDE // CELL) ** 2,
+            image_seq_length=(self.side // self.cell) ** 2,
             vision_feature_select_strategy="full",
             vision_feature_layer=-1,
             tie_word_embeddings=True,
@@ -133,25 +155,29 @@ class TinyLlava:
         )
 
 
-def build_processor() -> LlavaProcessor:
+def build_processor(
+    cell: int = CELL, paper: float = 0.94, contrast: float = 0.03, sentences: Iterable[str] | None = None
+) -> LlavaProcessor:
     """Build the processor: pictures as they are (no resizing), one image token a cell.
 
     Paper becomes about 0 and its noise about 1, so that ink stands out: read in 150 steps, where the usual
     scaling to [-1, 1] needs several times as many (measured).
     """
-    images = CLIPImageProcessorPil(do_resize=False, do_center_crop=False, image_mean=[0.94] * 3, image_std=[0.03] * 3)
+    images = CLIPImageProcessorPil(
+        do_resize=False, do_center_crop=False, image_mean=[paper] * 3, image_std=[contrast] * 3
+    )
     return LlavaProcessor(
         image_processor=images,
-        tokenizer=build_tokenizer(),
-        patch_size=CELL,
+        tokenizer=build_tokenizer(sentences),
+        patch_size=cell,
         vision_feature_select_strategy="full",
         chat_template=CHAT_TEMPLATE,
         image_token=IMAGE,
     )
 
 
-def build_tokenizer() -> PreTrainedTokenizerFast:
-    """Learn a byte-level BPE from the demo's sentences: every word of theirs is one token, every digit its own."""
+def build_tokenizer(sentences: Iterable[str] | None = None) -> PreTrainedTokenizerFast:
+    """Learn a byte-level BPE: each word of the sentences (the demo's, if none are given), each digit is a token."""
     bpe = Tokenizer(models.BPE())
     bpe.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
@@ -161,7 +187,7 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
     trainer = trainers.BpeTrainer(
         vocab_size=512, special_tokens=list(SPECIAL), initial_alphabet=alphabet, show_progress=False
     )
-    bpe.train_from_iterator(_sentences(), trainer)
+    bpe.train_from_iterator(_sentences() if sentences is None else sentences, trainer)
     return PreTrainedTokenizerFast(
         tokenizer_object=bpe,
         pad_token=PAD,
@@ -179,6 +205,13 @@ def _sentences() -> Iterator[str]:
     for index in range(60):
         scene = describe(f"{SPLITS[0]}-0-{index}")
         yield f"{scene.question}\n{scene.worked}"
+
+
+def _read(source: PromptSource) -> Iterator[str]:
+    """Questions and worked responses of prompts."""
+    for index in range(len(source)):
+        prompt = source[index]
+        yield "\n".join([prompt.question, *([prompt.cot] if prompt.cot else [])])
 
 
 def _generation_config(tokenizer: PreTrainedTokenizerFast) -> GenerationConfig:

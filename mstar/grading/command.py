@@ -43,7 +43,7 @@ where no verdict is recorded.
 
 def main(args: list[str]) -> None:
     """Grade as the command line says; end the program with a message, not a traceback, if the input is wrong."""
-    asked = _parser().parse_args(args)
+    asked = parser().parse_args(args)
     try:
         questions = read_questions(asked.questions)
         graded = grade(questions, asked.responses, PROTOCOLS[asked.protocol])
@@ -86,17 +86,16 @@ def _line(one: Graded) -> dict[str, object]:
     return found
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """What may follow ``mstar grade``."""
+    made = argparse.ArgumentParser(
         prog="mstar grade",
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("questions", type=Path, metavar="QUESTIONS")
-    parser.add_argument("responses", type=Path, metavar="RESPONSES")
-    parser.add_argument("--protocol", choices=PROTOCOLS, default="strict", help="(default: strict)")
-    parser.add_argument(
-        "--out", type=Path, metavar="FILE", help="write a JSON line a response: verdict, answer, reason"
-    )
-    return parser
+    made.add_argument("questions", type=Path, metavar="QUESTIONS")
+    made.add_argument("responses", type=Path, metavar="RESPONSES")
+    made.add_argument("--protocol", choices=PROTOCOLS, default="strict", help="(default: strict)")
+    made.add_argument("--out", type=Path, metavar="FILE", help="write a JSON line a response: verdict, answer, reason")
+    return made

@@ -16,6 +16,8 @@ from torch.distributed.checkpoint.state_dict import (
 from torch.distributed.tensor import DTensor
 from torch.optim import Optimizer
 
+from mstar.checkpoints import require_same_model
+
 
 def restore_weights(trainer: Trainer, module: LightningModule, checkpoint: Mapping[str, Any]) -> None:
     """Load the policy's weights in place; every rank calls this.
@@ -24,10 +26,11 @@ def restore_weights(trainer: Trainer, module: LightningModule, checkpoint: Mappi
     nothing, without a word. So sharded weights are set by torch's own functions.
 
     Raises:
-        ValueError: Under DeepSpeed, whose partitions only its own engine can load.
+        ValueError: If they are another model's, or under DeepSpeed, whose partitions only its own engine can load.
     """
     if isinstance(trainer.strategy, DeepSpeedStrategy):
         raise ValueError("Weights cannot be put back under DeepSpeed: set trainer.strategy to fsdp, ddp or auto.")
+    require_same_model(module, checkpoint["state_dict"], module.strict_loading)
     if is_sharded(trainer, module):
         set_sharded_weights(trainer.strategy.model or module, checkpoint["state_dict"], module.strict_loading)
     else:

@@ -11,14 +11,19 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from lightning.pytorch.strategies import DeepSpeedStrategy, FSDPStrategy
 from torch import Tensor
 from transformers import PreTrainedModel, ProcessorMixin
 
-from mstar.checkpoints import require_same_model
+from mstar.checkpoints import require_same_model, trained
 from mstar.evaluation import Evaluated
+from mstar.modules.adapter import Lora
 from mstar.modules.backbone import Backbone
+from mstar.modules.families import PARTS, parameters_of
 from mstar.modules.parts import PartsModule, Share
 from mstar.modules.renderer import Inputs, Renderer
+from mstar.modules.sharding import shard, whole
+from mstar.modules.towers import blocks
 from mstar.objectives.objective import Objective
 from mstar.objectives.sft import SFT
 
@@ -46,8 +51,13 @@ class PolicyModule(PartsModule):
         lr_scheduler: Given the optimizer, returns a schedule that is stepped after every optimizer step;
             ``None`` keeps the rate constant, as the paper does.
         instruction: Said after every question, in sampling and training alike.
-        frozen: Beginnings of parameter names that are not trained, e.g. ``[model.vision_tower]``.
+        frozen: What is not trained: ``vision_tower``, ``projector``, ``language_model``, or beginnings of parameter
+            names, e.g. ``[model.vision_tower.encoder]``.
         gradient_checkpointing: Recompute activations in the backward pass: less memory, about a third more time.
+        adapter: Trained instead of the backbone's own weights, which are frozen; checkpoints then hold the adapter
+            alone. ``None`` trains the backbone.
+        compile: Backend of ``torch.compile`` for the towers' blocks, normally ``inductor``; ``None`` does not compile.
+            Training alone is compiled: in sampling, shapes change with every token.
     """
 
     def __init__(
@@ -59,6 +69,8 @@ class PolicyModule(PartsModule):
         instruction: str = "",
         frozen: Sequence[str] = (),
         gradient_checkpointing: bool = False,
+        adapter: Lora | None = None,
+        compile: str | None = None,
     ) -> None:
         super().__init__()
         self.backbone = backbone
@@ -68,18 +80,48 @@ class PolicyModule(PartsModule):
         self.instruction = instruction
         self.frozen = tuple(frozen)
         self.gradient_checkpointing = gradient_checkpointing
+        self.adapter = adapter
+        self.compile_backend = compile
+        self.strict_loading = adapter is None
         self.model: PreTrainedModel | None = None
         self.processor: ProcessorMixin | None = None
 
     def configure_model(self) -> None:
-        """Load the backbone; Lightning calls this more than once, also before a sharded strategy wraps it."""
+        """Load the backbone, and cut it up where the strategy shards; Lightning calls this more than once.
+
+        Raises:
+            ValueError: If the strategy is one under which a policy cannot be sampled from.
+        """
         if self.model is not None:
             return
-        self.model, self.processor = self.backbone.load()
-        self.model.train()  # from_pretrained gives eval mode
-        freeze(self.model, self.frozen)
+        base, self.processor = self.backbone.load()
+        base.train()  # from_pretrained gives eval mode
+        freeze(base, self.frozen)
         if self.gradient_checkpointing:
-            self.model.gradient_checkpointing_enable()
+            base.activation_checkpointing_enable()
+        self.model = base if self.adapter is None else self.adapter.apply(base)
+        if self.compile_backend is not None:
+            for _, _, block in blocks(base):
+                block.compile(backend=self.compile_backend, dynamic=True)
+        self._distribute(base)
+
+    def _distribute(self, base: PreTrainedModel) -> None:
+        assert self.model is not None
+        if self._trainer is None:
+            return
+        strategy = self.trainer.strategy
+        if isinstance(strategy, DeepSpeedStrategy) and strategy.zero_stage_3:
+            raise ValueError(
+                "trainer.strategy is DeepSpeed with ZeRO stage 3, under which sampling would gather every layer for "
+                "every token: set it to deepspeed_stage_2, or to fsdp2, which gathers once an iteration."
+            )
+        if isinstance(strategy, FSDPStrategy):
+            raise ValueError(
+                "trainer.strategy is FSDP1 (Lightning's FSDPStrategy), whose flattened weights cannot be sampled from "
+                "outside of training: set it to fsdp2, or to fsdp, which is the same here."
+            )
+        if self._device_mesh is not None:
+            shard(self.model, base, self._device_mesh)
 
     @property
     def renderer(self) -> Renderer:
@@ -90,17 +132,24 @@ class PolicyModule(PartsModule):
 
     @contextmanager
     def inference(self) -> Iterator[Policy]:
-        """Make the policy ready to sample outside ``training_step``: eval mode, no gradients, the run's precision."""
+        """Make the policy ready to sample outside ``training_step``: eval mode, no gradients, the run's precision.
+
+        Sharded weights are gathered once, so all ranks enter it; inside they need not do the same.
+        """
         self.configure_model()
         assert self.model is not None
         was_training = self.training
         self.eval()
         try:
             # no_grad, not inference_mode: tensors made here may be trained on later.
-            with torch.no_grad(), precision_of(self)():
+            with torch.no_grad(), precision_of(self)(), whole(self.model), self._uncompiled():
                 yield Policy(self.model, self.renderer)
         finally:
             self.train(was_training)
+
+    def _uncompiled(self) -> Any:
+        """Leave compiled code aside, if there is any."""
+        return torch.compiler.set_stance("force_eager") if self.compile_backend is not None else nullcontext()
 
     def part_loss(self, part: Inputs) -> Share:
         """The objective's loss on a part of the kept responses."""
@@ -130,7 +179,13 @@ class PolicyModule(PartsModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse the weights of another model before Lightning lists hundreds of names."""
         self.configure_model()
-        require_same_model(self, checkpoint.get("state_dict", {}))
+        if "state_dict" in checkpoint:  # FSDP2's strategy has taken it out and loaded it, as strictly
+            require_same_model(self, checkpoint["state_dict"], self.strict_loading)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Leave frozen weights out where an adapter is trained."""
+        if not self.strict_loading:
+            checkpoint["state_dict"] = trained(self, checkpoint["state_dict"])
 
     def configure_optimizers(self) -> Any:
         """Build the optimizer over trainable parameters, and the schedule, stepped after every optimizer step."""
@@ -142,33 +197,52 @@ class PolicyModule(PartsModule):
             "lr_scheduler": {"scheduler": self.make_schedule(optimizer), "interval": "step"},
         }
 
-    def export(self, folder: Path, state: dict[str, Tensor]) -> None:
+    def export(self, folder: Path, state: dict[str, Tensor], merge: bool = True) -> None:
         """Write a checkpoint's policy as a folder that ``AutoModelForImageTextToText`` reads.
 
         Args:
             folder: Where to write weights (safetensors), processor and chat template.
             state: The module's ``state_dict``, from a checkpoint.
+            merge: Write whole weights where an adapter was trained, else the adapter alone, which names its base.
+
+        Raises:
+            ValueError: If the adapter is to be written alone and its base was not read from anywhere.
         """
         assert self.model is not None and self.processor is not None
         prefix = "model."
         weights = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
-        self.model.save_pretrained(folder, state_dict=weights)
+        if self.adapter is None:
+            self.model.save_pretrained(folder, state_dict=weights)
+        elif merge:
+            self.adapter.merged(self.backbone.load()[0], weights).save_pretrained(folder)
+        else:
+            self.adapter.save(self.model, weights, folder, self.backbone.path)
+            if self.model.generation_config is not None:
+                self.model.generation_config.save_pretrained(folder)
         self.processor.save_pretrained(folder)
 
 
-def freeze(model: PreTrainedModel, beginnings: Sequence[str]) -> None:
-    """Stop training the parameters whose names begin with one of ``beginnings``.
+def freeze(model: PreTrainedModel, what: Sequence[str]) -> None:
+    """Stop training some parameters.
+
+    Args:
+        model: The policy's or a process reward's.
+        what: Parts (``mstar.modules.families.PARTS``), each by its family's names, or beginnings of parameter names.
 
     Raises:
-        ValueError: If a beginning names no parameter.
+        ValueError: If an entry names no parameter.
     """
     names = [name for name, _ in model.named_parameters()]
-    for beginning in beginnings:
-        if not any(name.startswith(beginning) for name in names):
+    frozen: set[str] = set()
+    for entry in what:
+        part = next((part for part in PARTS if part == entry), None)
+        found = parameters_of(model, part) if part else [name for name in names if name.startswith(entry)]
+        if not found:
             tops = sorted({".".join(name.split(".")[:2]) for name in names})
-            raise ValueError(f"model.frozen names {beginning!r}, but no parameter begins so; try one of {tops}.")
+            raise ValueError(f"model.frozen names {entry!r}, but no parameter begins so; try one of {[*PARTS, *tops]}.")
+        frozen.update(found)
     for name, parameter in model.named_parameters():
-        if name.startswith(tuple(beginnings)) and beginnings:
+        if name in frozen:
             parameter.requires_grad_(False)
 
 

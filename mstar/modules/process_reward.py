@@ -16,6 +16,7 @@ from transformers import PreTrainedModel, ProcessorMixin
 from mstar.checkpoints import require_same_model
 from mstar.files import read_json, write_json
 from mstar.modules.backbone import Backbone, PretrainedBackbone
+from mstar.modules.families import placeholders
 from mstar.modules.logprobs import on_device
 from mstar.modules.packing import pack, ragged
 from mstar.modules.parts import PartsModule, Share
@@ -51,7 +52,7 @@ class ProcessRewardModule(PartsModule):
             leaves open); otherwise on the share of correct completions.
         optimizer: Given the trainable parameters, returns the optimizer.
         lr_scheduler: Given the optimizer, returns a schedule stepped after every optimizer step; ``None``: constant.
-        frozen: Beginnings of parameter names that are not trained, e.g. ``[model.vision_tower]``.
+        frozen: What is not trained: ``vision_tower``, ``projector``, ``language_model``, or beginnings of names.
         llm_only: Train the language model and the head alone: neither the vision tower nor what joins the two. The
             paper does not say what it trains; the name of its authors' checkpoint (``onlyllm``) suggests this.
         threshold: Reward from which validation takes a step to be said right, in [0, 1].
@@ -86,9 +87,15 @@ class ProcessRewardModule(PartsModule):
         self.scored: list[ScoredResponse] = []
 
     def configure_model(self) -> None:
-        """Load the backbone and fit the head to it."""
+        """Load the backbone and fit the head to it.
+
+        Raises:
+            ValueError: If the strategy shards what is cut up here, for nothing is: ranks would each train alone.
+        """
         if self.model is not None:
             return
+        if self._device_mesh is not None:
+            raise ValueError("trainer.strategy is FSDP2, by which process reward models are not cut up: set it to ddp.")
         self.model, self.processor = self.backbone.load()
         self.model.train()  # from_pretrained gives eval mode
         freeze(self.model, self.frozen)
@@ -112,13 +119,33 @@ class ProcessRewardModule(PartsModule):
     def parts(
         self, prompts: Sequence[Prompt], texts: Sequence[str], token_budget: int, share: bool
     ) -> Iterator[Inputs]:
-        """Parts of ``pack`` with ``steps`` ``(R, S)``: which token is a step's last one, from 0; -1 for none."""
+        """Parts of ``pack`` with ``steps`` ``(R, S)``: which token is a step's last one, from 0; -1 for none.
+
+        Prompts and responses are written as this model's own template and tokenizer have them, whatever family the
+        policy is of.
+
+        Raises:
+            ValueError: If a question cannot be shown to this model.
+        """
+        self._require_shown(prompts)
         found = [self.renderer.step_ends(text, step_ends(text, self.separator)) for text in texts]
         nothing = (self.renderer.tokenizer.eos_token_id,)  # stands for a response without text
         pairs = [(prompt, tokens or nothing) for prompt, (tokens, _) in zip(prompts, found, strict=True)]
         for part in pack(self.renderer, pairs, token_budget, share):
             ends = [found[number][1] for number in part["index"].tolist()]
             yield {**part, "steps": ragged(ends, -1)}
+
+    def _require_shown(self, prompts: Sequence[Prompt]) -> None:
+        assert self.model is not None
+        tokenizer = self.renderer.tokenizer
+        names = tokenizer.convert_ids_to_tokens(placeholders(self.model))
+        for prompt in prompts:
+            if found := next((name for name in names if name in prompt.question), None):
+                raise ValueError(
+                    f"The question of prompt {prompt.id!r} holds {found!r}, which stands for an image's pixels to the "
+                    f"process reward model, a {self.model.config.model_type}. Take it out of the question: images are "
+                    f"shown before it."
+                )
 
     def forward(self, batch: Inputs) -> Tensor:
         """Logits ``(R, S)`` of each step being right; positions without a step hold nonsense."""

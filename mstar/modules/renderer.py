@@ -11,6 +11,8 @@ from PIL.Image import Image
 from torch import Tensor, nn
 from transformers import PreTrainedModel, ProcessorMixin
 
+from mstar.modules.families import JOINED_ALONG, RESPONSE_TYPES
+from mstar.modules.families import placeholders as placeholders
 from mstar.modules.tree import Inputs as Inputs
 from mstar.modules.tree import Tree
 from mstar.types import Prompt
@@ -36,6 +38,8 @@ class Renderer:
         self.instruction = instruction
         self.longest = 0
         """Tokens of the longest prompt processed so far."""
+        self.joined_along = JOINED_ALONG.get(type(processor).__name__, {})
+        self.response_type = RESPONSE_TYPES.get(type(processor).__name__, 0)
         self._added: dict[tuple[int, int], int] = {}
         if self.tokenizer.pad_token_id is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
@@ -79,6 +83,8 @@ class Renderer:
 
     def _stacked(self, name: str, rows: Sequence[Inputs]) -> Tensor:
         values = [row[name] for row in rows]
+        if name in self.joined_along:
+            return torch.cat(values, self.joined_along[name])
         left = values[0].shape == rows[0]["input_ids"].shape
         pad = self.tokenizer.pad_token_id if name == "input_ids" else 0
         sizes = [max(axis) for axis in zip(*(value.shape[1:] for value in values), strict=True)]
@@ -135,7 +141,7 @@ class Renderer:
         pad = self.tokenizer.pad_token_id if name == "input_ids" else 0
         out = torch.full((len(rows), width), pad, dtype=value.dtype)
         for i, (real, prefix) in enumerate(zip(rows, prefixes, strict=True)):
-            tail = _tail(name, prefix, value.dtype)
+            tail = self._tail(name, prefix, value.dtype)
             row = torch.cat([value[i][real], tail])
             out[i, width - len(row) :] = row
         return out
@@ -165,16 +171,23 @@ class Renderer:
             out[name] = torch.full((size[0], max(totals)), pad, dtype=inputs[name].dtype)
             for i, tree in enumerate(trees):
                 out[name][i, : lengths[i]] = inputs[name][i][real[i]]
-                out[name][i, lengths[i] : totals[i]] = _tail(name, tree.tokens, inputs[name].dtype)
+                out[name][i, lengths[i] : totals[i]] = self._tail(name, tree.tokens, inputs[name].dtype)
         ends = torch.zeros(size[0], max(totals), dtype=torch.long)
         for i, tree in enumerate(trees):
             ends[i, : lengths[i]] = totals[i]
             ends[i, lengths[i] : totals[i]] = torch.tensor(tree.ends, dtype=torch.long) + lengths[i]
         return {**out, "ends": ends, "prompt_lengths": lengths}
 
+    def _tail(self, name: str, tokens: Sequence[int], dtype: torch.dtype) -> Tensor:
+        """What a sequence-aligned input holds at response positions: ids, ones in masks, a type in token types."""
+        if name == "input_ids":
+            return torch.tensor(tokens, dtype=dtype)
+        value = {"attention_mask": 1, "token_type_ids": self.response_type}.get(name, 0)
+        return torch.full((len(tokens),), value, dtype=dtype)
+
     def response_tokens(self, text: str) -> tuple[int, ...]:
-        """Tokens of a written response, end token included."""
-        ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        """Tokens of a written response, end token included. Names of special tokens in it are plain text."""
+        ids: list[int] = self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
         return (*ids, self.tokenizer.eos_token_id)
 
     def decode(self, tokens: Sequence[int]) -> str:
@@ -185,6 +198,8 @@ class Renderer:
     def step_ends(self, text: str, ends: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Tokens of a response and the index of the token that completes each step.
 
+        Names of special tokens in it are plain text: to a policy of another family ``<image>`` may be just that.
+
         Args:
             text: The response.
             ends: For each step the position in ``text`` behind its last character, rising.
@@ -192,16 +207,9 @@ class Renderer:
         Returns:
             Token ids (without end token) and, for each step, an index into them.
         """
-        coded = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        coded = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, split_special_tokens=True)
         starts = [start for start, _ in coded["offset_mapping"]]
         return tuple(coded["input_ids"]), tuple(max(0, sum(s < end for s in starts) - 1) for end in ends)
-
-
-def placeholders(model: PreTrainedModel) -> list[int]:
-    """Ids of image, video and audio placeholder tokens, which must never be sampled."""
-    config = model.config.to_dict()
-    names = ("image_token_id", "image_token_index", "video_token_id", "video_token_index", "audio_token_id")
-    return sorted({config[name] for name in names if isinstance(config.get(name), int)})
 
 
 def vocabulary_digest(processor: ProcessorMixin) -> str:
@@ -227,10 +235,3 @@ def _enlarged(value: Tensor, sizes: Sequence[int], left: bool, pad: float) -> Te
 
 def _real(mask: Tensor) -> Tensor:
     return mask.bool()
-
-
-def _tail(name: str, tokens: Sequence[int], dtype: torch.dtype) -> Tensor:
-    """What a sequence-aligned input holds at response positions: ids, ones in masks, zeros in token types."""
-    if name == "input_ids":
-        return torch.tensor(tokens, dtype=dtype)
-    return torch.full((len(tokens),), int(name == "attention_mask"), dtype=dtype)

@@ -13,7 +13,6 @@ from mstar.modules.packing import model_inputs
 from mstar.modules.tree import tree_inputs
 
 Batch = dict[str, Tensor]
-GAIN = 50.0  # the likelihood head's two numbers learn this many times as fast as the backbone beside them
 
 
 class StepHead(nn.Module, ABC):
@@ -71,19 +70,30 @@ class LikelihoodHead(StepHead):
     leads to a right answer" (compare implicit process rewards, 2412.01981). It learns from few labels where a scalar
     head on a shallow model does not: a misread digit is unlikely given its picture, but no single hidden state behind
     the step says so. Tokens between two steps belong to the later one.
+
+    Where most labels are low, ``a`` and ``b`` have to find that level before the backbone does: a backbone that lowers
+    the likelihood of everything it is shown loses the order that it had.
+
+    Args:
+        gain: How many times as fast as the backbone's weights the two numbers learn, > 0.
     """
 
-    def __init__(self) -> None:
+    gain: Tensor
+
+    def __init__(self, gain: float = 500.0) -> None:
         super().__init__()
+        if gain <= 0:
+            raise ValueError(f"LikelihoodHead.gain is {gain}; give more than 0.")
         self.scale = nn.Parameter(torch.zeros(()))
         self.shift = nn.Parameter(torch.zeros(()))
+        self.register_buffer("gain", torch.tensor(gain))
 
     def forward(self, model: PreTrainedModel, batch: Batch) -> Tensor:
         """See ``StepHead.forward``."""
         logprobs, _ = token_logprobs(model, batch)
         until = logprobs.cumsum(1).gather(1, batch["steps"].clamp(min=0))  # (R, S) up to each step's end
         before = torch.cat([until.new_zeros(len(until), 1), until[:, :-1]], 1)
-        return (1 + GAIN * self.scale) * (until - before) + 1 + GAIN * self.shift
+        return (1 + self.gain * self.scale) * (until - before) + 1 + self.gain * self.shift
 
 
 HEADS = {head.__name__: head for head in (ScalarHead, LikelihoodHead)}

@@ -14,11 +14,14 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from mstar.modules.families import family_of
+from mstar.modules.remote import is_remote
+from mstar.modules.tree_attention import BLOCK, NAME, blocks, install
+
 Inputs = dict[str, Tensor]
 TREE = ("ends", "prompt_lengths")  # what a row says of its tree; not the model's own inputs
 # Settings under which a token sees more or less than its ancestors: such models get a row for each branch.
 OTHER_ATTENTION = ("sliding_window", "attention_chunk_size", "cross_attention_layers", "linear_num_key_heads")
-BIDIRECTIONAL = ("gemma3", "paligemma", "gemma3n", "gemma4")  # image tokens see those behind them
 
 
 @dataclass(frozen=True)
@@ -90,12 +93,12 @@ def shares(model: PreTrainedModel) -> bool:
 
     Models with sliding windows, linear or cross attention, or image tokens that see ahead are computed a row a branch.
     """
-    if model.config._attn_implementation not in (None, "sdpa", "eager"):
-        return False  # other kernels take no mask of their own
+    if model.config._attn_implementation not in (None, "sdpa", "eager", NAME) or is_remote(model):
+        return False  # other kernels, and other people's attention, take no mask of ours
     text = model.config.get_text_config()
     windows = any(getattr(text, name, None) for name in OTHER_ATTENTION)
     kinds = set(getattr(text, "layer_types", None) or ["full_attention"])
-    return not windows and kinds == {"full_attention"} and not model.config.model_type.startswith(BIDIRECTIONAL)
+    return not windows and kinds == {"full_attention"} and not family_of(model).sees_ahead
 
 
 def tree_inputs(model: PreTrainedModel, inputs: Inputs) -> dict[str, Any]:
@@ -119,9 +122,13 @@ def tree_inputs(model: PreTrainedModel, inputs: Inputs) -> dict[str, Any]:
     seen = (index[None, None] <= index[None, :, None]) & (index[None, :, None] < ends[:, None])  # (B, T, T)
     seen |= torch.eye(len(index), dtype=torch.bool, device=ends.device)  # padding sees itself: no row without a key
     depth = seen.sum(-1) - 1  # (B, T)
+    added = additive(seen, model)
+    mask = added[:, None]
+    if mask.device.type == "cpu" and int((real - prompt).max()) > 2 * BLOCK:
+        install(model, mask, blocks(added, seen, prompt.tolist(), real.tolist()))
     return {
         **own,
-        "attention_mask": additive(seen, model)[:, None],
+        "attention_mask": mask,
         "position_ids": _positions(model, own, prompt, depth),
     }
 

@@ -7,6 +7,8 @@ from mstar.prompts.listed import ListedPrompts
 from mstar.prompts.mix_in import MixIn
 from mstar.prompts.ordered_walk import OrderedWalk
 from mstar.prompts.pool import PromptPool
+from mstar.prompts.shuffled import Shuffled
+from mstar.prompts.split import Split
 from mstar.prompts.subset import Subset
 from mstar.prompts.unlabelled import Unlabelled
 from mstar.prompts.unsolved import Unsolved
@@ -19,6 +21,8 @@ __all__ = [
     "MixIn",
     "OrderedWalk",
     "PromptPool",
+    "Shuffled",
+    "Split",
     "Subset",
     "Unlabelled",
     "Unsolved",

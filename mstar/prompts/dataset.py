@@ -1,44 +1,60 @@
-"""Prompts from a data set: the hub's, or local JSONL and Parquet files."""
+"""Prompts from a data set: the hub's, or a local copy in any of the usual formats."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
+import hashlib
+from collections.abc import Iterator, Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-import datasets
-from datasets.exceptions import DatasetGenerationError
-from PIL.Image import Image
+import numpy as np
 
-from mstar.prompts.images import LazyImages, listed, open_image, readable
-from mstar.prompts.lines import explain
+from mstar.files import replacing
+from mstar.layouts.asking import Asking
+from mstar.layouts.columns import Columns
+from mstar.layouts.layout import Layout
+from mstar.prompts.contents import Contents, asked, digest
+from mstar.prompts.ids import StoredIds, twins
+from mstar.prompts.images import LazyImages
 from mstar.prompts.listed import ListedPrompts
+from mstar.prompts.records import cache_folder, stamp
+from mstar.prompts.rows import Rows
+from mstar.prompts.stored import StoredImages
 from mstar.prompts.unusable import UnusablePromptError
 from mstar.types import Prompt
 
-LOCAL = {".jsonl": "json", ".json": "json", ".parquet": "parquet"}
-OURS = ("id", "question", "images", "answer", "kind", "cot")
+CHUNK = 1024  # rows read at once where all are read
 
 
 class DatasetPrompts(ListedPrompts):
-    """Reads prompts through ``datasets``, memory-mapped; a prompt's images are opened each time they are looked at.
+    """Reads prompts from disk as they are asked for; a prompt's images are opened each time they are looked at.
 
-    ``images`` may be a column of images, of their paths, or of lists of either; all become RGB. Ids must differ;
-    without an ``id`` column the row's number is the id. To take a part, wrap it in ``Subset``.
+    Nothing of the data set is held in memory, however large it is. ``images`` may be a column of images, of their
+    paths, or of lists of either; all become RGB. Ids must differ; without an ``id`` the row's number is the id. To take
+    a part, wrap it in ``Subset`` or ``Split``; docs/data.md has a page of YAML for each format.
 
     Args:
-        path: Hub id, or a ``.jsonl``, ``.json`` or ``.parquet`` file.
-        split: Split of a hub data set.
-        fields: Column of each of our fields (``id``, ``question``, ``images``, ``answer``, ``kind``, ``cot``), where
-            it is not called the same. Other columns go to ``Prompt.meta``, where verifiers look for ``answer_type``,
-            ``choices``, ``precision`` and ``unit``.
+        path: Hub id; a folder (of images, or what ``save_to_disk`` wrote); or a ``.jsonl``, ``.json``, ``.parquet`` or
+            ``.tsv`` file.
+        split: Split of a hub data set or a folder.
+        fields: Column of each of our fields (``id``, ``question``, ``images``, ``video``, ``answer``, ``kind``,
+            ``cot``), where it is not called the same, or a text with columns in braces. Other columns go to
+            ``Prompt.meta``, where verifiers look for ``answer_type``, ``choices``, ``precision`` and ``unit``.
         image_root: Folder that image paths are relative to; ``None`` is the file's own. Paths may not leave it.
+        layout: How rows are written where question, answer and images have no columns of their own, for instance
+            ``Turns``; ``fields`` are left out then.
+        subset: Configuration of a hub data set, if it has several.
+        revision: Commit of a hub data set.
+        columns: Names of the cells of JSON records that are written as lists.
+        streaming: Rows to take from the beginning of a hub data set without downloading the rest; 0 takes all.
+        num_frames: Frames of a video that are shown.
+        asking: How the questions of a layout are put; ``None`` puts them in the data set's own words.
 
     Raises:
         FileNotFoundError: If a local file is not there.
-        ValueError: If ``fields`` names what does not exist, there is no question, images are not mapped, or two rows
-            have the same id.
+        ValueError: If ``fields`` names what does not exist, there is no question, images are not mapped, two rows have
+            the same id, or ``layout`` reads a column that is not there.
     """
 
     def __init__(
@@ -47,21 +63,28 @@ class DatasetPrompts(ListedPrompts):
         split: str = "train",
         fields: dict[str, str] | None = None,
         image_root: str | None = None,
+        layout: Layout | None = None,
+        subset: str | None = None,
+        revision: str | None = None,
+        columns: Sequence[str] = (),
+        streaming: int = 0,
+        num_frames: int = 8,
+        asking: Asking | None = None,
     ) -> None:
+        if layout is not None and fields:
+            raise ValueError("DatasetPrompts has both fields and a layout; the layout names its columns itself.")
         self.path = path
-        self.fields = fields or {}
-        self.root = Path(image_root) if image_root is not None else Path(path).parent
-        self.rows = _load(path, split)
+        self.rows = Rows(path, split, subset, revision, image_root, tuple(columns), streaming)
+        self.table = self.rows.open()
+        self.layout = layout or Columns(fields or {}, self.table.columns, path, num_frames)
+        self.asking = asking
         self._check_columns()
-        self.columns = {
-            ours: column for ours in OURS if (column := self.fields.get(ours, ours)) in self.rows.column_names
-        }
-        self.stored = _undecoded(self.rows)
-        self.pictures = self.rows.select_columns([self.columns[name] for name in ("images",) if name in self.columns])
-        self._ids = self._read_ids()
+        self.images = StoredImages(self.table, self.layout)
+        self._ids = StoredIds(range(len(self.table)), self._names)
+        self._check_ids()
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.table)
 
     def __getitem__(self, index: int, /) -> Prompt:
         """The prompt of a row; its images are opened once here, so that one that cannot be shown is named now.
@@ -69,94 +92,90 @@ class DatasetPrompts(ListedPrompts):
         Raises:
             UnusablePromptError: If its question is empty or an image cannot be shown; the message names file and row.
         """
-        row = self.stored[index]
-        ours = {name: row[column] for name, column in self.columns.items()}
-        images = LazyImages(len(listed(ours.get("images"))), partial(self._open, index))
+        index = range(len(self))[index]
+        row = self.table.texts(self.layout.needs, [index])[0]
+        name = self.layout.name(row, index)
         try:
-            if ours["question"] is None or not str(ours["question"]).strip():
-                raise ValueError(f"{self.path}, row {index}: {self.columns['question']!r} is empty; fill it in.")
-            list(images)
+            try:
+                question = self.layout.read(row)
+            except ValueError as error:
+                raise ValueError(f"{self.table.where(index, name)}: {error}.") from error
+            shown = self.images.shown_by(index, row)
         except ValueError as error:
-            raise UnusablePromptError(self._ids[index], str(error)) from error
+            raise UnusablePromptError(name, str(error)) from error
         return Prompt(
-            id=self._ids[index],
-            question=str(ours["question"]),
-            images=images,
-            answer=_text(ours.get("answer")),
-            kind=_text(ours.get("kind")) or "",
-            cot=_text(ours.get("cot")),
-            meta={name: value for name, value in row.items() if name not in self.columns.values()},
+            id=name,
+            question=question.published if self.asking is None else self.asking.text(question),
+            images=LazyImages(len(shown), partial(self.images.of, index)),
+            answer=question.answer,
+            kind=question.kind,
+            cot=question.cot,
+            meta=question.meta,
         )
-
-    def _open(self, index: int) -> list[Image]:
-        if "images" not in self.columns:
-            return []
-        where = f"{self.path}, row {index}"
-        with readable(where, "Its bytes are in the data set: fetch it again."):  # some are decoded here
-            cell = self.pictures[index][self.columns["images"]]
-        return [open_image(value, self.root, where) for value in listed(cell)]
 
     def ids(self) -> Sequence[str]:
         """The rows' ids."""
         return self._ids
 
+    def contents(self) -> Contents:
+        """Digests of the images as they are stored, made once and kept on disk until a file changes.
+
+        An image that cannot be read has the digest of its row: the prompt is dropped when it is asked for.
+        """
+        kept = cache_folder() / f"contents-{self._stamp()}.npz"
+        if kept.is_file():
+            with np.load(kept) as found:
+                return Contents(found["digests"], found["counts"])
+        made = Contents.of(self._digests(index, row) for index, row in self._rows())
+        with replacing(kept) as file:
+            np.savez(file, digests=made.digests, counts=made.counts)
+        return made
+
+    def _rows(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """All rows, read many at once."""
+        for start in range(0, len(self), CHUNK):
+            some = range(start, min(start + CHUNK, len(self)))
+            yield from zip(some, self.table.texts(self.layout.needs, some), strict=True)
+
+    def _digests(self, index: int, row: dict[str, Any]) -> list[int]:
+        try:
+            return self.images.digests(index, row) or [asked(self.layout.read(row).published)]
+        except ValueError:
+            return [digest(b"unusable", self.path.encode(), str(index).encode())]
+
+    def _stamp(self) -> str:
+        """What changes with anything the digests are made of."""
+        found = hashlib.blake2b(digest_size=16)
+        files = [Path(file) for file in (*self.table.rows.files, self.path) if Path(file).is_file()]
+        found.update(repr((self.rows, len(self), [stamp(file) for file in files])).encode())
+        found.update(repr((type(self.layout), sorted(vars(self.layout).items()))).encode())
+        known = lru_cache(CHUNK)(self.images.stamp)  # neighbours often show the same image
+        for index, row in self._rows():
+            try:
+                names = self.images.files(index, row)
+            except ValueError:  # it is told of when the prompt is asked for
+                names = []
+            found.update("".join(map(known, names)).encode())
+        return found.hexdigest()
+
+    def _names(self, indices: Sequence[int]) -> list[str]:
+        rows = self.table.texts(self.layout.naming, indices) if self.layout.naming else [{} for _ in indices]
+        return [self.layout.name(row, index) for row, index in zip(rows, indices, strict=True)]
+
     def _check_columns(self) -> None:
-        have = self.rows.column_names
-        if unknown := set(self.fields) - set(OURS):
-            raise ValueError(f"DatasetPrompts.fields names {sorted(unknown)}; our fields are {', '.join(OURS)}.")
-        for ours, column in {"question": "question", **self.fields}.items():
-            if column not in have:
+        for column in self.layout.needs:
+            if column not in self.table.columns:
                 raise ValueError(
-                    f"{self.path} has no column {column!r} for {ours!r}; its columns are {have}. Map it: "
-                    f"fields: {{{ours}: COLUMN}}."
+                    f"{self.path} has no column {column!r}, which {type(self.layout).__name__} reads; its columns are "
+                    f"{self.table.columns}. Name the right one in layout.init_args, or take another layout."
                 )
-        if "image" in have and "images" not in have and "images" not in self.fields:
+
+    def _check_ids(self) -> None:
+        if not self.layout.naming:
+            return
+        for first, second in twins(self._ids):
+            named = ", ".join(map(repr, self.layout.naming))
             raise ValueError(
-                f"{self.path} has a column 'image' that no prompt would show. Map it: fields: {{images: image}}."
+                f"{self.path}: rows {first} and {second} have the same {named}, {self._ids[first]!r}; ids must differ. "
+                f"Mend the file, or map another column: fields: {{id: COLUMN}}."
             )
-
-    def _read_ids(self) -> list[str]:
-        if "id" not in self.columns:
-            return [str(row) for row in range(len(self.rows))]
-        ids = [str(value) for value in self.rows[self.columns["id"]]]
-        seen: dict[str, int] = {}
-        for row, name in enumerate(ids):
-            if seen.setdefault(name, row) != row:
-                raise ValueError(
-                    f"{self.path}: rows {seen[name]} and {row} have the same {self.columns['id']!r}, {name!r}; ids "
-                    f"must differ. Mend the file, or map another column: fields: {{id: COLUMN}}."
-                )
-        return ids
-
-
-def _load(path: str, split: str) -> Any:
-    kind = LOCAL.get(Path(path).suffix)
-    if kind is None:
-        return datasets.load_dataset(path, split=split)
-    if not Path(path).is_file():
-        advice = (
-            "download it and give its path" if "://" in path else "give a hub id, or an existing .jsonl or .parquet"
-        )
-        raise FileNotFoundError(f"There is no file {path!r}; {advice} file.")
-    try:
-        rows = datasets.load_dataset(kind, data_files=path, split="train")
-    except (DatasetGenerationError, StopIteration, ValueError) as error:  # the latter two of files without rows
-        cause = error.__cause__ or error
-        told = explain(Path(path)) if kind == "json" else f"{path} cannot be read as Parquet ({cause}). Fetch it again."
-        raise ValueError(told) from error
-    return _undecoded(rows)
-
-
-def _undecoded(rows: Any) -> Any:
-    """The same rows with images as they are stored: a row is read without decoding them, and one place opens them."""
-    stored = datasets.Image(decode=False)
-    for name, feature in rows.features.items():
-        if isinstance(feature, datasets.Image):
-            rows = rows.cast_column(name, stored)
-        elif isinstance(feature, datasets.List) and isinstance(feature.feature, datasets.Image):
-            rows = rows.cast_column(name, datasets.List(stored))
-    return rows
-
-
-def _text(value: Any) -> str | None:
-    return None if value is None else str(value)

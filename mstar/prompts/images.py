@@ -22,7 +22,7 @@ BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, 
 """What Pillow's readers raise on bytes that are not what they claim to be."""
 
 
-def open_image(value: Any, root: Path, where: str) -> Image.Image:
+def open_image(value: Any, root: Path, where: object) -> Image.Image:
     """The image a cell holds, as RGB.
 
     Args:
@@ -34,7 +34,7 @@ def open_image(value: Any, root: Path, where: str) -> Image.Image:
         ValueError: If it cannot be read, is too large, moves, or its path leaves the root.
     """
     if isinstance(value, Image.Image):
-        return _still(value, where)
+        return still(moveless(value, where), where)
     if not isinstance(value, dict):
         value = {"bytes": None, "path": value}  # as Parquet has it that was not written by `datasets`
     stored, path = value.get("bytes"), value.get("path")
@@ -47,11 +47,11 @@ def open_image(value: Any, root: Path, where: str) -> Image.Image:
         else "Its bytes are in the file: fetch it again."
     )
     with readable(where, hint), Image.open(source) as image:
-        return _still(image, where)
+        return still(moveless(image, where), where)
 
 
 @contextmanager
-def readable(where: str, hint: str) -> Iterator[None]:
+def readable(where: object, hint: str) -> Iterator[None]:
     """Say where an image stands that Pillow cannot read, and what to do."""
     try:
         with warnings.catch_warnings():
@@ -69,22 +69,38 @@ class ImageError(ValueError):
     """An image that cannot be shown to a model; the message says where it stands."""
 
 
-def _still(image: Image.Image, where: str) -> Image.Image:
-    """One picture in RGB."""
+def still(image: Image.Image, where: object) -> Image.Image:
+    """One picture in RGB: of a file that moves, the frame it stands at.
+
+    Raises:
+        ImageError: If it is too large, or holds numbers that have no scale.
+    """
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise ImageError(
             f"{where}: an image has {width:,} × {height:,} pixels, more than the {MAX_PIXELS:,} that are opened. "
             f"Make it smaller: models look at a few million."
         )
-    frames = getattr(image, "n_frames", 1)  # Pillow: "not all images have this attribute"
-    if frames > 1 and image.format not in SEVERAL:
-        raise ImageError(f"{where}: an image moves ({frames} frames of {image.format}). Save the frame that is meant.")
     if image.mode in ("I", "F"):
         raise ImageError(f"{where}: an image holds numbers without a scale (mode {image.mode}). Save it as 8-bit RGB.")
     if image.mode.startswith("I;16"):  # Pillow would clip nearly all of it to white
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     return image.convert("RGB")
+
+
+def moveless(image: Image.Image, where: object) -> Image.Image:
+    """The image, unless it moves.
+
+    Raises:
+        ImageError: If it has several frames of equal standing.
+    """
+    frames = getattr(image, "n_frames", 1)  # Pillow: "not all images have this attribute"
+    if frames > 1 and image.format not in SEVERAL:
+        raise ImageError(
+            f"{where}: an image moves ({frames} frames of {image.format}). Save the frame that is meant, or map it as "
+            f"a video."
+        )
+    return image
 
 
 class LazyImages(Sequence[Image.Image]):
@@ -120,11 +136,11 @@ class LazyImages(Sequence[Image.Image]):
     __hash__ = None  # type: ignore[assignment]
 
 
-def inside(root: Path, value: Any, where: str) -> Path:
-    """The file that a path below ``root`` names.
+def inside(root: Path, value: Any, where: object, folder: bool = False) -> Path:
+    """The file, or the folder, that a path below ``root`` names.
 
     Raises:
-        ValueError: If it lies elsewhere, or is an address.
+        ValueError: If it lies elsewhere, or is an address or another kind of thing.
     """
     if "://" in str(value):
         raise ValueError(
@@ -139,17 +155,6 @@ def inside(root: Path, value: Any, where: str) -> Path:
             f"{where}: image {str(value)!r} lies outside image_root ({root}). Set image_root to a folder that holds "
             f"all images (links are followed)."
         )
-    if file.exists() and not file.is_file():
+    if file.exists() and not (file.is_dir() if folder else file.is_file()):
         raise ValueError(f"{where}: image {str(value)!r} is no file. Paths are relative to image_root ({root}).")
     return file
-
-
-def listed(value: Any) -> Sequence[Any]:
-    """The images of a cell that holds none, one or several.
-
-    >>> listed(None), listed("a.png"), listed(["a.png", "b.png"])
-    ((), ('a.png',), ['a.png', 'b.png'])
-    """
-    if value is None:
-        return ()
-    return value if isinstance(value, list | tuple) else (value,)

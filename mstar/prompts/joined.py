@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
+from functools import partial
 from itertools import accumulate
 
+from mstar.prompts.contents import Contents, contents_of, joined
+from mstar.prompts.ids import StoredIds
 from mstar.prompts.listed import ListedPrompts, prompt_ids
 from mstar.types import Prompt, PromptSource
 
@@ -28,9 +32,20 @@ class Joined(ListedPrompts):
     def __getitem__(self, index: int, /) -> Prompt:
         if not 0 <= index < len(self):
             raise IndexError(f"Joined has {len(self)} prompts; {index} is not one of them.")
-        number = next(n for n, end in enumerate(self.ends) if index < end)
-        return self.sources[number][index - (self.ends[number] - len(self.sources[number]))]
+        number, inner = self._place(index)
+        return self.sources[number][inner]
 
     def ids(self) -> Sequence[str]:
         """All ids, in order."""
-        return [name for source in self.sources for name in prompt_ids(source)]
+        ids = [prompt_ids(source) for source in self.sources]
+        places = partial(map, self._place)
+        return StoredIds(range(len(self)), lambda some: [ids[number][inner] for number, inner in places(some)])
+
+    def contents(self) -> Contents:
+        """What all show, in order."""
+        return joined([contents_of(source) for source in self.sources])
+
+    def _place(self, index: int) -> tuple[int, int]:
+        """Which source, and where in it."""
+        number = bisect_right(self.ends, index)
+        return number, index - (self.ends[number] - len(self.sources[number]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
+from mstar.prompts.contents import Contents, read_contents
 from mstar.types import Prompt, PromptSource
 
 
@@ -23,6 +24,10 @@ class ListedPrompts(ABC):
     @abstractmethod
     def ids(self) -> Sequence[str]:
         """The prompts' ids, in order."""
+
+    def contents(self) -> Contents:
+        """Digests of what the prompts show; a source that stores images gives them without decoding one."""
+        return read_contents(self)
 
 
 def prompt_ids(source: PromptSource) -> Sequence[str]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
+from mstar.prompts.ids import Index
 from mstar.prompts.listed import prompt_ids
 from mstar.types import Group, Prompt, PromptSource
 
@@ -48,26 +49,25 @@ class PromptPool(ABC):
         Raises:
             RuntimeError: If an id is not in the source; the data has changed since it was sampled from.
         """
-        missing = [name for name in ids if name not in self.positions]
-        if missing:
+        found = [(name, self.index.find(name)) for name in ids]
+        if missing := [name for name, position in found if position is None]:
             raise RuntimeError(
                 f"{len(missing)} prompts of a finished iteration are not in data.prompts.source any more (the first: "
                 f"{missing[0]!r}). Restore the data, or start afresh with another --trainer.default_root_dir."
             )
-        return [self.source[self.positions[name]] for name in ids]
+        return [self.source[position] for _, position in found if position is not None]
 
     @cached_property
-    def positions(self) -> dict[str, int]:
-        """Index of each prompt by id, in order; made when first needed.
+    def index(self) -> Index:
+        """Where each id stands; made when first needed.
 
         Raises:
             ValueError: If two prompts have the same id.
         """
-        positions: dict[str, int] = {}
-        for index, name in enumerate(prompt_ids(self.source)):
-            if positions.setdefault(name, index) != index:
-                raise ValueError(
-                    f"data.prompts.source: prompts {positions[name]} and {index} have the same id {name!r}; ids must "
-                    f"differ, for rollouts are joined to prompts by id."
-                )
-        return positions
+        index = Index(prompt_ids(self.source))
+        for first, second in index.twins():
+            raise ValueError(
+                f"data.prompts.source: prompts {first} and {second} have the same id {index.ids[second]!r}; ids "
+                f"must differ, for rollouts are joined to prompts by id."
+            )
+        return index

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
+from mstar.prompts.contents import Contents, contents_of
+from mstar.prompts.ids import picked
 from mstar.prompts.listed import ListedPrompts, prompt_ids
 from mstar.types import Prompt, PromptSource
 
@@ -31,4 +35,8 @@ class Subset(ListedPrompts):
 
     def ids(self) -> Sequence[str]:
         """The part's ids."""
-        return prompt_ids(self.source)[self.indices.start : self.indices.stop]
+        return picked(prompt_ids(self.source), self.indices)
+
+    def contents(self) -> Contents:
+        """What the part shows."""
+        return contents_of(self.source).take(np.arange(self.indices.start, self.indices.stop))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from mstar.prompts.contents import Contents, contents_of
 from mstar.prompts.listed import ListedPrompts, prompt_ids
 from mstar.types import Prompt, PromptSource
 
@@ -28,3 +29,7 @@ class Unlabelled(ListedPrompts):
     def ids(self) -> Sequence[str]:
         """The source's ids."""
         return prompt_ids(self.source)
+
+    def contents(self) -> Contents:
+        """What the source shows."""
+        return contents_of(self.source)

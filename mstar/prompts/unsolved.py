@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mstar.prompts.ordered_walk import length_of, start_of
 from mstar.prompts.pool import PromptPool
 from mstar.prompts.unusable import read_prompts
@@ -34,14 +37,20 @@ class Unsolved(PromptPool):
             RuntimeError: If every prompt is solved.
         """
         begin = start_of(iteration, self.interval, len(self.source))
-        left = [index for name, index in self.positions.items() if name not in self.solved]
-        if not left:
+        left = np.flatnonzero(~self._solved())
+        if not len(left):
             raise RuntimeError(
                 f"All {len(self.source):,} prompts are solved before iteration {iteration}. Lower trainer.max_epochs "
                 f"to {iteration}, or give data.prompts.source more prompts."
             )
-        ahead = [index for index in left if index >= begin]
-        return read_prompts(self.source, (ahead + left)[: min(self.interval, len(left))])
+        walk = np.roll(left, -int(np.searchsorted(left, begin)))
+        return read_prompts(self.source, walk[: self.interval].tolist())
+
+    def _solved(self) -> NDArray[np.bool_]:
+        """Whether each prompt is solved."""
+        solved = np.zeros(len(self.source), dtype=np.bool_)
+        solved[self.index.among(self.solved)] = True
+        return solved
 
     def update(self, groups: Sequence[Group]) -> None:
         """Remember the prompts with a correct response."""

@@ -41,7 +41,11 @@ class OutcomeReward(RewardModel):
         Raises:
             RuntimeError: If more than ``max_unscorable_rate`` of the responses cannot be judged.
         """
-        scored = [replace(group, rollouts=tuple(self._judge(r, group.prompt) for r in group)) for group in groups]
+        scored: list[Group] = []
+        with self.progress.phase("judging", len(groups), done=0) as phase:
+            for group in groups:
+                scored.append(replace(group, rollouts=tuple(self._judge(r, group.prompt) for r in group)))
+                phase.add_groups(scored[-1:])
         self._check(scored)
         return scored
 

@@ -44,6 +44,7 @@ class ProcessReward(RewardModel):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Remember where the policy lives."""
+        super().setup(trainer, pl_module, stage)
         self.device = trainer.strategy.root_device
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -55,7 +56,9 @@ class ProcessReward(RewardModel):
         pairs = {(group.prompt.id, rollout.text): group.prompt for group in groups for rollout in group}
         if self.module is None:
             self.module = ProcessRewardModule.from_pretrained(self.path).to(self.device)
-        found = self.module.score_steps(list(pairs.values()), [text for _, text in pairs], self.token_budget)
+        with self.progress.phase("process reward", len(pairs), done=0, unit="responses") as phase:
+            found = self.module.score_steps(list(pairs.values()), [text for _, text in pairs], self.token_budget)
+            phase.add(len(pairs))
         steps = dict(zip(pairs, found, strict=True))
         return [
             replace(group, rollouts=tuple(self._rewarded(r, steps[group.prompt.id, r.text]) for r in group))

@@ -6,8 +6,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
 
-from lightning.pytorch import Callback
+from lightning.pytorch import Callback, LightningModule, Trainer
 
+from mstar.progress import QUIET, Reporter, reporter_of
 from mstar.types import Group, Rollout
 
 
@@ -17,6 +18,13 @@ class RewardModel(Callback, ABC):
     The CLI's ``reward`` key gives the same object to the trainer and to the datamodule. A reward model adds to
     ``Rollout.rewards`` under its own name and never turns an exception into a number.
     """
+
+    progress: Reporter = QUIET
+    """What a reward that takes long reports to."""
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Remember what to report to."""
+        self.progress = reporter_of(trainer)
 
     @abstractmethod
     def score(self, groups: Sequence[Group]) -> list[Group]:

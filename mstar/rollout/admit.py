@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from mstar.modules.families import family_of
 from mstar.modules.policy import Policy
 from mstar.modules.renderer import placeholders
 from mstar.types import Prompt, Sampling
@@ -43,6 +44,8 @@ def refusal(policy: Policy, prompt: Prompt, room: int, what: str) -> str:
     if not prompt.question.strip() and not prompt.images:
         return f"prompt {prompt.id!r} has neither a question nor an image; fill it in."
     model, renderer = policy.model, policy.renderer
+    if not prompt.images and family_of(model).needs_image:
+        return f"prompt {prompt.id!r} has no image, and {model.config.model_type} takes no prompt without one."
     if reserved := set(renderer.tokenizer(prompt.question)["input_ids"]) & set(placeholders(model)):
         token = renderer.tokenizer.convert_ids_to_tokens(min(reserved))
         return (

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from mstar.modules.policy import Policy
+from mstar.progress import QUIET, Phase, Reporter
 from mstar.refine.refiner import Refiner
 from mstar.rewards.check import scored
 from mstar.rewards.reward import RewardModel
@@ -34,6 +35,7 @@ class Collector:
     ranks: Ranks = field(default_factory=Ranks)
     max_drop_rate: float = 0.0
     """Share of prompts that may be dropped because they cannot be asked, in [0, 1]; more stops the stage."""
+    progress: Reporter = QUIET
 
     def collect(
         self,
@@ -89,16 +91,21 @@ class Collector:
             dropped = stage.dropped()
             require_few(dropped, len(prompts), self.max_drop_rate)
             requests = [Request(prompt) for prompt in mine if prompt.id not in dropped]
-            write_groups(part, self.engine.generate(policy, requests, sampling, seed), self.ranks)
+            share = len(self.ranks.share(prompts))
+            with self.progress.phase("rollout", share, share - len(requests)) as phase:
+                write_groups(part, self.engine.generate(policy, requests, sampling, seed), self.ranks, phase)
         self.ranks.barrier()
 
     def _score(self, stage: Stage, policy: Policy, prompts: Sequence[Prompt], sampling: Sampling, seed: int) -> None:
         groups = join(self.ranks.share(prompts), stage.generated())
         if self.reward is not None:
-            groups = scored(self.reward, groups)
+            with self.progress.phase("scoring", len(groups)) as phase:
+                groups = scored(self.reward, groups)
+                phase.add_groups(groups)
             for refiner in self.refiners:
-                extra = refiner.refine(groups, policy, self.engine, sampling, seed)
-                groups = merge(groups, scored(self.reward, extra))
+                with self.progress.phase("refining", 1, unit="refiner"):
+                    extra = refiner.refine(groups, policy, self.engine, sampling, seed)
+                    groups = merge(groups, scored(self.reward, extra))
         stage.write_scored(self.ranks.rank, groups)
         self.ranks.barrier()
 
@@ -117,14 +124,15 @@ class Collector:
             stage.seal(selected, key, seconds, spent)
 
 
-def write_groups(part: Part, groups: Iterable[Group], ranks: Ranks) -> None:
-    """Write groups down as they finish.
+def write_groups(part: Part, groups: Iterable[Group], ranks: Ranks, phase: Phase) -> None:
+    """Write groups down as they finish, and report them.
 
     Raises:
         SIGTERMException: Behind the next finished group, if the run was told to stop.
     """
     for group in groups:
         part.append(group)
+        phase.add_groups([group])
         leave_if_told(ranks)
 
 

@@ -1,12 +1,10 @@
-"""`mstar rollouts`: list, show, verify and export what a run has sampled."""
+"""The deeds of `mstar rollouts`: list, show, verify and export what a run has sampled."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from itertools import islice
-from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
 from rich import box
@@ -23,12 +21,15 @@ from mstar.types import Rollout
 COUNTS = ("prompts", "dropped", "rollouts", "correct", "unscorable", "kept", "tokens")
 
 
-def main(args: list[str]) -> None:
-    """Do as the command line says; end the program with a message, not a traceback, if that fails."""
-    asked = _parser().parse_args(args)
+def main(asked: argparse.Namespace) -> None:
+    """Do as the command line says; end the program with a message, not a traceback, if that fails.
+
+    Args:
+        asked: What ``mstar.commands.rollouts`` read.
+    """
     try:
         stages = _chosen(find_stages(asked.run), asked.stage)
-        code = asked.deed(stages, asked)
+        code = DEEDS[asked.deed](stages, asked)
     except (RuntimeError, ValueError, OSError) as error:
         sys.exit(f"mstar rollouts: {error}")
     if code:
@@ -123,21 +124,4 @@ def _console() -> Console:
     return console
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="mstar rollouts", description=__doc__, allow_abbrev=False)
-    deeds: Any = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for deed in (ls, show, verify, export):
-        one = deeds.add_parser(deed.__name__, help=(deed.__doc__ or "").rstrip("."), description=deed.__doc__)
-        one.set_defaults(deed=deed)
-        one.add_argument("run", type=Path, metavar="RUN", help="a run folder, or a folder of several")
-        one.add_argument("--stage", help="only stages whose name holds this, such as iteration-0003")
-        if deed is show:
-            one.add_argument("--prompt", metavar="ID", help="only responses to this prompt")
-            one.add_argument("--limit", type=int, default=20, help="responses (default: 20)")
-            which = one.add_mutually_exclusive_group()
-            which.add_argument("--dropped", dest="kept", action="store_false", default=None, help="only dropped ones")
-            which.add_argument("--kept", action="store_true", default=None, help="only kept ones")
-        if deed is export:
-            one.add_argument("--out", type=Path, required=True, help="FILE.parquet, or a new folder for datasets")
-            one.add_argument("--kept", action="store_true", help="only what was trained on")
-    return parser
+DEEDS = {"ls": ls, "show": show, "verify": verify, "export": export}

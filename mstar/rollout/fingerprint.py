@@ -36,12 +36,21 @@ def own_fingerprint(model: torch.nn.Module) -> str:
 
 def _digest(model: torch.nn.Module, whole: bool) -> str:
     digest = hashlib.blake2b(digest_size=8)
-    for name, value in sorted(model.state_dict().items()):
+    for name, value in sorted(_state(model).items()):
         if isinstance(value, DTensor):
             value = value.full_tensor() if whole else value.to_local()
         digest.update(f"{name}{tuple(value.shape)}{value.dtype}".encode())
-        digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        copied = value.detach().to("cpu", copy=True)  # numpy would pin the storage, which FSDP2 frees
+        digest.update(copied.contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
+
+
+def _state(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """The model's ``state_dict``, which itself would make sharded weights give away what is gathered."""
+    state: dict[str, torch.Tensor] = {}
+    for name, module in model.named_modules(remove_duplicate=False):
+        module._save_to_state_dict(state, f"{name}." if name else "", keep_vars=False)
+    return state
 
 
 def prompt_digest(prompts: Sequence[Prompt]) -> str:

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from mstar.files import write_atomically
 from mstar.modules.policy import Policy
+from mstar.progress import QUIET, Reporter
 from mstar.rewards.check import scored
 from mstar.rewards.reward import RewardModel
 from mstar.rollout.collect import Collector, make_key, write_groups
@@ -55,7 +56,9 @@ class Labeller:
     separator: str
     seed: int
 
-    def label(self, folder: Path, policy: Policy, prompts: Sequence[Prompt], ranks: Ranks) -> list[StepLabels]:
+    def label(
+        self, folder: Path, policy: Policy, prompts: Sequence[Prompt], ranks: Ranks, progress: Reporter = QUIET
+    ) -> list[StepLabels]:
         """Complete ``folder/steps.parquet`` and return its rows; every rank calls this.
 
         Raises:
@@ -64,13 +67,13 @@ class Labeller:
         found = made_with(folder)
         if found is not None:
             require_same(found, self.settings, folder)
-        collector = Collector(self.engine, self.reward, ranks=ranks)
+        collector = Collector(self.engine, self.reward, ranks=ranks, progress=progress)
         groups = collector.collect(Stage(folder / "responses"), policy, prompts, self.sampling, self.seed)
         if found is None:
             labelled = [(group.prompt, rollout) for group in groups for rollout in unique(group)]
             asked = [request for prompt, rollout in labelled for request in self._requests(policy, prompt, rollout)]
             requests = list({request.key: request for request in asked}.values())
-            values = self._complete(Stage(folder / "completions"), policy, requests, ranks)
+            values = self._complete(Stage(folder / "completions"), policy, requests, ranks, progress)
             if ranks.rank == 0:
                 rows = [self._labels(policy, prompt, rollout, values) for prompt, rollout in labelled]
                 write_labels(folder, rows, self.settings)
@@ -95,7 +98,9 @@ class Labeller:
         prefixes = [tokens[: end + 1] for end in ends[:-1]]
         return [Request(prompt, prefix, f"{prompt.id}#{stable_seed(*prefix):x}") for prefix in prefixes]
 
-    def _complete(self, stage: Stage, policy: Policy, requests: Sequence[Request], ranks: Ranks) -> dict[str, float]:
+    def _complete(
+        self, stage: Stage, policy: Policy, requests: Sequence[Request], ranks: Ranks, progress: Reporter
+    ) -> dict[str, float]:
         """Share of correct completions by request key."""
         sampling = replace(self.sampling, num_responses=self.num_completions)
         prompts = list({request.prompt.id: request.prompt for request in requests}.values())
@@ -108,9 +113,13 @@ class Labeller:
         done = stage.generated()
         ranks.barrier()
         own = {prompt.id for prompt in ranks.share(prompts)}  # a prompt's requests together: it is computed once
-        mine = [request for request in requests if request.prompt.id in own and request.key not in done]
-        with stage.part(ranks.rank, key) as part:
-            write_groups(part, self.engine.generate(policy, mine, sampling, self.seed), ranks)
+        share = [request for request in requests if request.prompt.id in own]
+        mine = [request for request in share if request.key not in done]
+        with (
+            stage.part(ranks.rank, key) as part,
+            progress.phase("step labels", len(share), len(share) - len(mine), "steps") as phase,
+        ):
+            write_groups(part, self.engine.generate(policy, mine, sampling, self.seed), ranks, phase)
         ranks.barrier()
         rollouts = stage.generated()
         groups = scored(self.reward, [Group(request.prompt, rollouts[request.key]) for request in requests])

@@ -85,6 +85,12 @@ class TemperatureControl:
         kept, source = folder_of(folder, due), validation if self.prompts is None else self.prompts
 
         def measure(temperature: float, part: range) -> Sequence[Group]:
+            with collector.progress.phase("temperature search", len(self.candidates) * len(source)) as phase:
+                groups = sample(temperature, part)
+                phase.add_groups(groups)
+            return groups
+
+        def sample(temperature: float, part: range) -> Sequence[Group]:
             drawn = replace(sampling, temperature=temperature, num_responses=self.num_responses)
             prompts = [source[i] for i in part]
             whole = len(part) == len(source)

@@ -34,8 +34,8 @@ FILES: dict[str, tuple[str, bytes, str]] = {
     "nothing": (".jsonl", b"", r"prompts\.jsonl is empty\. Fetch it again"),
     "blank lines": (".jsonl", b"\n\n\n", r"prompts\.jsonl holds no rows"),
     "broken json": (".json", b'[{"question": "a"},\n{"question"}]', r"prompts\.json, line 2: this is not JSON"),
-    "no parquet": (".parquet", b"PAR1 and then something else", r"cannot be read as Parquet .*Fetch it again"),
-    "an empty parquet": (".parquet", b"", r"cannot be read as Parquet"),
+    "no parquet": (".parquet", b"PAR1 and then something else", r"is not a Parquet file .*fetch it again"),
+    "an empty parquet": (".parquet", b"", r"is not a Parquet file"),
 }
 
 
@@ -81,7 +81,7 @@ def test_two_prompts_of_one_id_from_memory_are_named(world: World) -> None:
 def test_an_empty_question_is_named_or_dropped(world: World, question: str | None) -> None:
     source = read(world.rows({"question": question}))
     with pytest.raises(
-        RuntimeError, match=r"1 of 5 prompts cannot .*'bad-0': .*row 4: 'question' is empty; fill it in"
+        RuntimeError, match=r"1 of 5 prompts cannot .*'bad-0': .*row 4 \(.*\): 'question' is empty; fill it in"
     ):
         world.collect(source)
     assert len(world.collect(source, max_drop_rate=0.2)) == GOOD and world.intact()

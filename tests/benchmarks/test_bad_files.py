@@ -123,7 +123,7 @@ def test_an_unreadable_image_names_its_row(tmp_path: Path) -> None:
 
 def test_a_missing_picture_says_where_it_was_looked_for(tmp_path: Path) -> None:
     benchmark = records(tmp_path, ListedChoices(), {**LISTED, "image": "gone.png"})
-    with pytest.raises(ValueError, match=r"row 0 \(id q\): an image cannot be read .*image_root"):
+    with pytest.raises(ValueError, match=r"row 0 \(line 1, id q\): an image cannot be read .*image_root"):
         benchmark[0]
 
 
@@ -154,11 +154,11 @@ HEADER = "\t".join(ROW)
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("a.json", b"[1", "a.json is not valid JSON .* fetch it again"),
-        ("a.json", b"[1]", "a.json holds no list of records"),
-        ("a.json", b"[]", "a.json holds no list"),
+        ("a.json", b"[1", "a.json, line 1: this is not JSON .* fetch it again"),
+        ("a.json", b"[1]", "a.json, line 1: this is a number, not an object"),
+        ("a.json", b"[]", "a.json holds no rows"),
         ("a.json", b'[{"q": "\xe9"}]', "a.json is not UTF-8 .* fetch it again"),
-        ("a.jsonl", b'{"id": 1}\n\n{"id": ', "a.jsonl, line 3 is not valid JSON"),
+        ("a.jsonl", b'{"id": 1}\n\n{"id": ', "a.jsonl, line 3: this is not JSON"),
         ("a.parquet", b"version https://git-lfs.github.com/spec/v1", "a.parquet is not a Parquet file .* Git LFS"),
         ("a.tsv", b"", "a.tsv cannot be read as UTF-8 text with a tab between cells"),
         ("a.tsv", f"{HEADER}\n7\t?\n".encode(), "a.tsv cannot be read .*Row #2: Expected 10 columns, got 2: 7"),

@@ -18,7 +18,7 @@ from mstar.benchmarks import (
     MathVista,
     Rows,
 )
-from mstar.benchmarks.inline_choices import split_choices, split_question
+from mstar.layouts.inline_choices import split_choices, split_question
 from mstar.types import Prompt
 from tests.benchmarks import published
 

@@ -1,51 +1,24 @@
-"""A third implementation of a slot is one new file and one line: the README's is run as it stands there."""
+"""A further implementation of a slot is one new file and a few lines: those of the pages do what the pages say."""
 
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
 from mstar.cli import main
+from tests.docs.page import blocks
 
 CONFIG = str(Path(__file__).parent / "tiny.yaml")
-README = (Path(__file__).parents[2] / "README.md").read_text()
+EXTEND = (Path(__file__).parents[2] / "docs" / "extend.md").read_text()
 GRADING = (Path(__file__).parents[2] / "docs" / "grading.md").read_text()
 
-REWARD = '''
-from collections.abc import Sequence
 
-from mstar.rewards.reward import RewardModel, with_reward
-from mstar.types import Group
-from dataclasses import replace
-
-
-class Brevity(RewardModel):
-    """1 for an empty response, less for longer ones; everything counts as correct."""
-
-    def score(self, groups: Sequence[Group]) -> list[Group]:
-        return [
-            Group(g.prompt, tuple(with_reward(replace(r, verdict="correct"), "brevity", 1 / len(r.tokens)) for r in g))
-            for g in groups
-        ]
-'''
-
-RULE = '''
-from collections.abc import Mapping, Sequence
-
-from mstar.temperature import Choice
-from mstar.types import Group
-
-
-class Coldest:
-    """Takes the lowest candidate."""
-
-    def choose(self, measured: Mapping[float, Sequence[Group]]) -> Choice:
-        return Choice(min(measured), {t: 0.0 for t in measured}, "it is the lowest")
-'''
+def page_file(page: str, name: str) -> str:
+    """A file that a page tells its reader to write."""
+    return next(block.text for block in blocks(page) if block.said("file") == [name])
 
 
 @pytest.fixture(autouse=True)
@@ -59,11 +32,13 @@ def fit(run: Path, *more: str) -> list[dict[str, object]]:
     return rows
 
 
-def test_the_readmes_selector_works(tmp_path: Path) -> None:
-    code = next(block for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "class Shortest" in block)
-    line = next(block for block in re.findall(r"```yaml\n(.*?)```", README, re.DOTALL) if "shortest.Shortest" in block)
-    (tmp_path / "shortest.py").write_text(code)
-    assert line.strip() == "- {class_path: shortest.Shortest}"
+@pytest.mark.parametrize("name", ["brevity.py", "shortest.py", "soup.py", "boldest.py"])
+def test_each_is_shown_in_under_forty_lines(name: str) -> None:
+    assert page_file(EXTEND, name).count("\n") < 40
+
+
+def test_the_pages_selector_works(tmp_path: Path) -> None:
+    (tmp_path / "shortest.py").write_text(page_file(EXTEND, "shortest.py"))
     rows = fit(tmp_path / "run", "--data.init_args.selectors+=shortest.Shortest")
     for prompt in {row["prompt_id"] for row in rows}:
         kept = [row for row in rows if row["prompt_id"] == prompt and row["kept"]]
@@ -71,8 +46,8 @@ def test_the_readmes_selector_works(tmp_path: Path) -> None:
     assert any(row["why"] == "not the shortest" for row in rows)
 
 
-def test_a_reward_of_ones_own_works(tmp_path: Path) -> None:
-    (tmp_path / "brevity.py").write_text(REWARD)
+def test_the_pages_reward_works(tmp_path: Path) -> None:
+    (tmp_path / "brevity.py").write_text(page_file(EXTEND, "brevity.py"))
     rows = fit(
         tmp_path / "run",
         "--reward=brevity.Brevity",
@@ -84,28 +59,29 @@ def test_a_reward_of_ones_own_works(tmp_path: Path) -> None:
         assert [row["kept"] for row in group].index(True) == rewards.index(max(rewards))
 
 
-def test_a_temperature_rule_of_ones_own_works(tmp_path: Path) -> None:
-    (tmp_path / "coldest.py").write_text(RULE)
+def test_the_pages_temperature_rule_works(tmp_path: Path) -> None:
+    (tmp_path / "boldest.py").write_text(page_file(EXTEND, "boldest.py"))
     control = {
         "prompts": {"class_path": "mstar.demo.scenes.DigitScenes", "init_args": {"split": "validation", "num": 3}},
-        "rule": {"class_path": "coldest.Coldest"},
+        "rule": {"class_path": "boldest.Boldest", "init_args": {"slack": 1.0}},
         "candidates": [0.9, 0.7],
         "num_responses": 2,
     }
     rows = fit(tmp_path / "run", f"--data.init_args.temperature={json.dumps(control)}")
-    assert {row["temperature"] for row in rows} == {0.7}
+    assert {row["temperature"] for row in rows} == {0.9}
     choice = json.loads((tmp_path / "run" / "temperature" / "iteration-0000" / "choice.json").read_text())
-    assert choice["reason"] == "it is the lowest" and [t for t, _ in choice["scores"]] == [0.7, 0.9]
+    assert choice["reason"].startswith("the highest with pass@1 within 1 of") and [t for t, _ in choice["scores"]] == [
+        0.7,
+        0.9,
+    ]
 
 
 def test_the_pages_verifier_and_gate_work(tmp_path: Path) -> None:
-    code = next(block for block in re.findall(r"```python\n(.*?)```", GRADING, re.DOTALL) if "class Parity" in block)
-    (tmp_path / "parity.py").write_text(code)
-    (tmp_path / "brevity.py").write_text(REWARD)
-    verifier, gate = re.findall(r"```yaml\n(.*?)```", GRADING, re.DOTALL)
-    (tmp_path / "verifier.yaml").write_text(verifier)
+    (tmp_path / "parity.py").write_text(page_file(GRADING, "parity.py"))
+    (tmp_path / "brevity.py").write_text(page_file(EXTEND, "brevity.py"))
+    (tmp_path / "verifier.yaml").write_text(page_file(GRADING, "parity.yaml"))
     stub = "{class_path: mstar.rewards.OutcomeReward, init_args: {verifier: tests.house.stubs.even_length}}"
-    (tmp_path / "gate.yaml").write_text(gate.replace("mstar.rewards.OutcomeReward", stub))
+    (tmp_path / "gate.yaml").write_text(page_file(GRADING, "gate.yaml").replace("mstar.rewards.OutcomeReward", stub))
     everything = "--data.init_args.selectors=[{class_path: mstar.selection.KeepAll}]"
     tolerant = "--reward.init_args.max_unscorable_rate=1"  # many references of the demo are lists
     judged = fit(tmp_path / "judged", "-c", str(tmp_path / "verifier.yaml"), everything, tolerant)

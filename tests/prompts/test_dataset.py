@@ -65,7 +65,7 @@ def test_without_ids_the_row_is_the_id(tmp_path: Path) -> None:
 def test_images_are_opened_only_when_asked_for(tmp_path: Path) -> None:
     source = DatasetPrompts(write(tmp_path, ROW, {**ROW, "id": "q2", "images": "missing.png"}))
     assert (len(source), list(source.ids()), source[0].id) == (2, ["q1", "q2"], "q1")
-    with pytest.raises(ValueError, match=r"row 1: an image cannot be read .*missing\.png.*image_root"):
+    with pytest.raises(ValueError, match=r"row 1 \(.*\): an image cannot be read .*missing\.png.*image_root"):
         source[1]
 
 
@@ -81,7 +81,7 @@ def test_a_prompt_holds_no_image(tmp_path: Path) -> None:
 def test_a_broken_image_names_its_row(tmp_path: Path) -> None:
     path = write(tmp_path, ROW)
     (tmp_path / "dot.png").write_bytes(b"no image")
-    with pytest.raises(ValueError, match=r"prompts\.jsonl, row 0: an image cannot be read"):
+    with pytest.raises(ValueError, match=r"prompts\.jsonl, row 0 \(.*\): an image cannot be read"):
         DatasetPrompts(path)[0].images[0]
 
 
@@ -92,7 +92,7 @@ def test_image_paths_may_not_leave_their_root(tmp_path: Path, outside: str) -> N
     dot().save(tmp_path / "secret.png")
     (root / "link.png").symlink_to(tmp_path / "secret.png")
     source = DatasetPrompts(write(tmp_path, {**ROW, "images": outside}), image_root=str(root))
-    with pytest.raises(ValueError, match=r"row 0: image '.*' lies outside image_root"):
+    with pytest.raises(ValueError, match=r"row 0 \(.*\): image '.*' lies outside image_root"):
         source[0].images[0]
 
 
@@ -129,7 +129,7 @@ def test_parquet_with_bare_image_bytes_is_read(tmp_path: Path) -> None:
     [
         ({"query": "?"}, {}, r"no column 'question' for 'question'; its columns are \['query'\]. Map it: fields:"),
         (ROW, {"id": "pid"}, r"no column 'pid' for 'id'; its columns are .* Map it: fields: \{id: COLUMN\}"),
-        (ROW, {"image": "images"}, r"fields names \['image'\]; our fields are id, question, images"),
+        (ROW, {"image": "images"}, r"fields names \['image'\]; our fields are id, question, images, video"),
         ({"question": "?", "image": "dot.png"}, {}, r"Map it: fields: \{images: image\}"),
     ],
 )
@@ -147,7 +147,7 @@ def test_two_rows_of_one_id_are_named(tmp_path: Path) -> None:
 
 def test_an_empty_question_names_its_row(tmp_path: Path) -> None:
     source = DatasetPrompts(write(tmp_path, ROW, {**ROW, "id": "q2", "question": None}))
-    with pytest.raises(ValueError, match="row 1: 'question' is empty"):
+    with pytest.raises(ValueError, match=r"row 1 \(.*\): 'question' is empty"):
         source[1]
 
 

@@ -12,6 +12,7 @@ from transformers import PreTrainedModel
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 from transformers.modeling_utils import AttentionInterface
 
+from mstar.modules.tree_attention import is_language_attention
 from mstar.rollout.native.prompts import SharedPrompts
 from mstar.rollout.native.slots import Slots
 
@@ -170,8 +171,3 @@ def attend(
     scores = scores if mask is None else scores + mask
     mass = scores.logsumexp(-1)
     return torch.exp(scores - mass[..., None]).to(values.dtype) @ values, mass
-
-
-def is_language_attention(module: nn.Module) -> bool:
-    """Whether a module is an attention of the language model: the vision tower's know no layer index."""
-    return "layer_idx" in vars(module) and "config" in vars(module)

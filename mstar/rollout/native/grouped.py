@@ -134,8 +134,8 @@ class _Decoding:
     def _prefill(self) -> Tensor:
         """Run images and prompts through the model once, then repeat the cache for the responses of each."""
         self.account.prompts += len(self.repeats)
-        self.cache = DynamicCache()
         model: Any = self.policy.model
+        self.cache = DynamicCache(config=model.config)  # windows and linear attention have layers of their own
         inputs: dict[str, Any] = self.inputs
         with self.account.phase("prefill"):
             positions = model._prepare_position_ids_for_generation(inputs["input_ids"], dict(inputs))
@@ -143,7 +143,7 @@ class _Decoding:
                 **inputs, position_ids=positions, past_key_values=self.cache, use_cache=True, logits_to_keep=1
             )
         owners = torch.arange(len(self.repeats), device=self.device).repeat_interleave(self.repeats)  # (rows,)
-        self.cache.batch_select_indices(owners)
+        self.cache.reorder_cache(owners)  # type: ignore[arg-type]
         self.mask = inputs["attention_mask"][owners]  # (rows, T)
         self.position = positions[..., -1:].expand(*positions.shape[:-2], len(self.repeats), 1).index_select(-2, owners)
         logits: Tensor = outputs.logits[:, -1]
@@ -188,7 +188,7 @@ class _Decoding:
         if not bool(over.any()):
             return last
         keep = (~over).nonzero()[:, 0]
-        self.cache.batch_select_indices(keep)
+        self.cache.reorder_cache(keep)  # type: ignore[arg-type]
         self.live, self.mask = self.live[keep], self.mask[keep]
         self.position = self.position.index_select(-2, keep)
         return last[keep]

@@ -61,9 +61,14 @@ def bytes_per_row(model: PreTrainedModel, tokens: int) -> int:
 def bytes_per_token(model: PreTrainedModel) -> int:
     """Memory of a token's keys and values in all layers."""
     text: Any = model.config.get_text_config()
-    heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
-    size = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
-    return int(2 * text.num_hidden_layers * heads * size * model.dtype.itemsize)
+    layers = text.per_layer_config if text.is_heterogeneous else [text] * text.num_hidden_layers
+    return 2 * model.dtype.itemsize * sum(map(_width, layers))
+
+
+def _width(layer: Any) -> int:
+    """Numbers in the keys of a token in a layer."""
+    heads = getattr(layer, "num_key_value_heads", None) or layer.num_attention_heads
+    return int(heads * (getattr(layer, "head_dim", None) or layer.hidden_size // layer.num_attention_heads))
 
 
 def bytes_of_logits(model: PreTrainedModel) -> int:

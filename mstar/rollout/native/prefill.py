@@ -93,6 +93,8 @@ def prefill(policy: Policy, encoded: Sequence[Encoded]) -> list[Filled]:
         use_cache=True,
         logits_to_keep=torch.tensor(asked, device=model.device),
     ).logits  # (B, asked, V)
+    if logits.shape[1] != len(asked):  # some models do not know logits_to_keep and give all positions
+        logits = logits[:, asked]
     layers: list[Any] = cache.layers
     keys = torch.stack([layer.keys for layer in layers])  # (layers, B, heads, T, size)
     values = torch.stack([layer.values for layer in layers])
@@ -119,5 +121,5 @@ def key_shape(filled: Filled) -> KeyShape:
 
 def place(value: Tensor, policy: Policy) -> Tensor:
     """Move an input to the model's device, pixels also to its data type."""
-    parameter = next(policy.model.parameters())
-    return value.to(parameter.device, parameter.dtype if value.is_floating_point() else value.dtype)
+    model = policy.model
+    return value.to(model.device, model.dtype if value.is_floating_point() else value.dtype)

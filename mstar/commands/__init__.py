@@ -1,0 +1,1 @@
+"""Commands beside the runs: what a machine has, what a configuration may hold, what a shell completes."""

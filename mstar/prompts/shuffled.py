@@ -1,0 +1,43 @@
+"""A source in an order of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mstar.prompts.chosen import Chosen
+from mstar.prompts.contents import Contents
+from mstar.prompts.listed import ListedPrompts
+from mstar.seeds import run_seed, stable_seed
+from mstar.types import Prompt, PromptSource
+
+
+class Shuffled(ListedPrompts):
+    """The same prompts in a random order, which depends on the seed and their number alone.
+
+    Data sets often keep what belongs together in one place: all questions of an image, all images of a class. A walk
+    in intervals then sees them in one iteration.
+
+    Args:
+        source: The prompts.
+        seed: Of the order; ``None`` takes the run's (``seed_everything``).
+    """
+
+    def __init__(self, source: PromptSource, seed: int | None = None) -> None:
+        rng = np.random.default_rng(stable_seed(run_seed(seed), "shuffled"))
+        self.prompts = Chosen(source, rng.permutation(len(source)))
+
+    def __len__(self) -> int:
+        return len(self.prompts)
+
+    def __getitem__(self, index: int, /) -> Prompt:
+        return self.prompts[index]
+
+    def ids(self) -> Sequence[str]:
+        """Their ids, in this order."""
+        return self.prompts.ids()
+
+    def contents(self) -> Contents:
+        """What they show, in this order."""
+        return self.prompts.contents()

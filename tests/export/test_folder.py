@@ -1,0 +1,41 @@
+"""A folder is whole or absent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mstar.export.folder import whole_folder
+
+
+def test_nothing_is_left_of_an_attempt_that_failed(tmp_path: Path) -> None:
+    def fail() -> None:
+        with whole_folder(tmp_path / "out") as part:
+            (part / "half").write_text("…")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_a_killed_attempt_left_does_not_get_in(tmp_path: Path) -> None:
+    leftover = tmp_path / ".out.part"
+    leftover.mkdir()
+    (leftover / "half").write_text("…")
+    with whole_folder(tmp_path / "out") as part:
+        (part / "all").write_text("…")
+        (part / "all").chmod(0o600)
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["all"]
+    assert (tmp_path / "out" / "all").stat().st_mode & 0o777 == 0o644
+    assert [each.name for each in tmp_path.iterdir()] == ["out"]
+
+
+def test_an_old_folder_stays_until_the_new_one_is_there(tmp_path: Path) -> None:
+    for content in ("old", "new"):
+        with whole_folder(tmp_path / "out") as part:
+            (part / content).write_text("…")
+            assert content == "old" or (tmp_path / "out" / "old").is_file()
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["new"]
+    assert [each.name for each in tmp_path.iterdir()] == ["out"]
