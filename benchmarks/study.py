@@ -1,10 +1,10 @@
 """The study: what each factor of M-STaR is worth on the embedded task, over seeds; writes docs/study.md.
 
-``python -m benchmarks.study --seeds 5``: hours; 20 arms of minutes each for every seed, one a core. Each seed is a
-recipe (`mstar run`) in ``runs/study/seed<n>``, so a stopped study goes on where it stopped, and every stage can be
-run by hand. ``--arms top-2 random-2`` runs some arms, ``--page_only`` writes the page of what is there. With
-``--small`` scenes are learnt by heart in seconds: it tries the machinery and measures nothing, so its page goes into
-its own folder. Run it from the project's folder. The last line is JSON.
+``python -m benchmarks.study --seeds 5``: about 5 CPU-hours, for 20 arms of two or three minutes each for every seed,
+one a core. Each seed is a recipe (`mstar run`) in ``runs/study/seed<n>``, so a stopped study goes on where it stopped,
+and every stage can be run by hand. ``--arms top-2 random-2`` runs some arms, ``--page_only`` writes the page of what is
+there. With ``--small`` scenes are learnt by heart in seconds: it tries the machinery and measures nothing, so its page
+goes into its own folder. Run it from the project's folder. The last line is JSON.
 """
 
 from __future__ import annotations
