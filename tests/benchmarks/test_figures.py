@@ -135,7 +135,8 @@ def test_every_config_is_measured_here() -> None:
 def test_the_layout_of_the_documentation_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     code, settings = documented("python")[-1], documented("yaml")[-1]
     (tmp_path / "riddles.py").write_text(code)
-    (tmp_path / "riddles.yaml").write_text(settings.replace("data/riddles.jsonl", str(tmp_path / "riddles.jsonl")))
+    settings = settings.replace("data/riddles.jsonl", str(tmp_path / "riddles.jsonl"))
+    (tmp_path / "riddles.yaml").write_text(settings.replace(" configs/", f" {ROOT}/configs/"))
     published.picture().save(tmp_path / "a.png")
     rows = [{"id": "x", "picture": "a.png", "riddle": "What has keys?", "solution": "piano"}]
     (tmp_path / "riddles.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
