@@ -47,7 +47,5 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("beside", type=Path, metavar="RUN_B", nargs="?", help="another run, to be shown side by side")
     made.add_argument("--out", type=Path, metavar="DIR", help="the report's folder (default: RUN/report)")
     made.add_argument("--figures", action="store_true", help="every chart as PNG and SVG, into DIR/figures")
-    made.add_argument(
-        "--screenshot", type=Path, metavar="PNG", help="its first screen; needs Chromium and playwright"
-    )
+    made.add_argument("--screenshot", type=Path, metavar="PNG", help="its first screen; needs Chromium and playwright")
     return made
