@@ -1,6 +1,7 @@
 # make demo [SEED=n]   the whole method on the embedded model and data; ends with runs/demo/summary.json
 # make demo-easyvqa    the same on easy-VQA: 64×64 pictures and questions from a package; ends with runs/easyvqa-seed<n>
 # make test            everything in tests/, and the doctests
+# make picture         docs/report.png anew, of runs/demo (RUN=… for another run), taken by the browser test
 # make lint            ruff and strict mypy
 # make bench           what is measured in benchmarks/
 # Each makes .venv first, unless it is up to date. VENV=… takes another folder, PYTHON=… another interpreter.
@@ -11,7 +12,7 @@ SEED ?= 0
 
 export OMP_WAIT_POLICY = PASSIVE
 
-.PHONY: demo demo-easyvqa test lint bench environment
+.PHONY: demo demo-easyvqa test picture lint bench environment
 
 environment: $(VENV)/.installed
 
@@ -39,6 +40,10 @@ demo-easyvqa: environment
 
 test: environment
 	$(VENV)/bin/python -m pytest
+
+RUN ?= runs/demo
+picture: environment
+	$(VENV)/bin/python -m pytest tests/report/test_browser.py -k first_screen --picture-of $(RUN)
 
 lint: environment
 	$(VENV)/bin/ruff check .

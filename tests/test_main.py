@@ -126,7 +126,7 @@ def test_ctrl_c_is_exit_code_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest
 def test_ctrl_c_in_a_run_is_exit_code_130_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     press = ["--trainer.callbacks+=tests.house.stubs.SignalAtStep", "--trainer.callbacks.step=1"]
     run = ["fit", "-c", str(TINY), f"--trainer.default_root_dir={tmp_path}", *press]
-    before = signal.getsignal(signal.SIGINT)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts behind & ignores it
     try:
         with pytest.raises(SystemExit) as end:
             main([*run, f"--trainer.callbacks.number={signal.SIGINT.value}"])

@@ -44,6 +44,7 @@ class Progress(ReportingBar):
         self._display: Display = Off()
         self._loop = ExitStack()
         self._phase: Phase | None = None
+        self._validated = False
         Lines(every)  # refuses what is no time
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -103,14 +104,18 @@ class Progress(ReportingBar):
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """All is measured."""
         self._end()
+        self._validated = True
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Print the iteration's page, and begin to count time anew."""
         self._end()
         data = trainer.datamodule  # type: ignore[attr-defined]
         seconds, self.reporter.seconds = self.reporter.seconds, {}
+        validated, self._validated = self._validated, False
         if trainer.is_global_zero and isinstance(data, EvolvingDataModule):
             logged = {name: float(value) for name, value in trainer.callback_metrics.items()}
+            if not validated:  # Lightning keeps what an earlier iteration's validation logged
+                logged = {name: value for name, value in logged.items() if not name.startswith("val/")}
             own = {f"rollout/{name}": value for name, value in rollout_metrics(data.groups, KS, None).items()}
             dropped = data.stage(trainer.current_epoch).dropped()
             self.reporter.display.say(summary(trainer.current_epoch, data.groups, own | logged, seconds, dropped))

@@ -63,8 +63,11 @@ def script(shell: str) -> str:
 def light() -> dict[str, argparse.ArgumentParser]:
     """The parsers of the commands that are not Lightning's, by name."""
     from mstar.commands import doctor, rollouts, schema
+    from mstar.export import command as export
     from mstar.grading import command as grade
     from mstar.recipe import command as run
+    from mstar.report import command as report
 
-    rooms = {"run": run, "grade": grade, "rollouts": rollouts, "doctor": doctor, "schema": schema}
+    before = {"run": run, "grade": grade, "rollouts": rollouts, "report": report, "export": export}
+    rooms = {**before, "doctor": doctor, "schema": schema}
     return {**{name: room.parser() for name, room in rooms.items()}, "completion": parser()}

@@ -21,7 +21,7 @@ set comes from; that training set in kept/, a folder for datasets.load_dataset.
 
 def main(args: list[str]) -> None:
     """Export as the command line says; end the program with a message, not a traceback, if that fails."""
-    asked = _parser().parse_args(args)
+    asked = parser().parse_args(args)
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled  # these take seconds: torch
 
     from mstar.export.export import export
@@ -42,25 +42,26 @@ def main(args: list[str]) -> None:
         sys.exit(f"mstar export: {error}")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """What may follow ``mstar export``."""
+    made = argparse.ArgumentParser(
         prog="mstar export",
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("run", type=Path, metavar="RUN", help="the folder of a run of `mstar fit`")
-    parser.add_argument(
+    made.add_argument("run", type=Path, metavar="RUN", help="the folder of a run of `mstar fit`")
+    made.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="a new folder; its export.json says of what"
     )
-    parser.add_argument("--merge", action="store_true", help="whole weights where an adapter was trained")
-    parser.add_argument("--checkpoint", metavar="NAME", help="best, last, or a path (default: best, else last)")
-    parser.add_argument(
+    made.add_argument("--merge", action="store_true", help="whole weights where an adapter was trained")
+    made.add_argument("--checkpoint", metavar="NAME", help="best, last, or a path (default: best, else last)")
+    made.add_argument(
         "--measured", type=Path, action="append", default=[], metavar="RUN", help="a run that measured it; repeatable"
     )
-    parser.add_argument("--push", type=_repo, metavar="OWNER/NAME", help="upload it, and kept/ as OWNER/NAME-kept")
-    parser.add_argument("--public", action="store_true", help="make new repositories public (default: private)")
-    return parser
+    made.add_argument("--push", type=_repo, metavar="OWNER/NAME", help="upload it, and kept/ as OWNER/NAME-kept")
+    made.add_argument("--public", action="store_true", help="make new repositories public (default: private)")
+    return made
 
 
 def _repo(text: str) -> str:

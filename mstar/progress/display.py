@@ -72,19 +72,20 @@ class Lines:
         self._tallies: tuple[Tally, ...] = ()
         self._due = time.monotonic() + every
         self._lock = threading.Lock()
-        self._idle = threading.Event()
-        self._heart: threading.Thread | None = None
+        self._over: threading.Event | None = None
+        """Ends the thread; ``None`` while there is none. Each has its own: one that is to end may do so late."""
 
     def show(self, tallies: Sequence[Tally]) -> None:
         """Write a line if one is due."""
         self._tallies = tuple(tallies)
         if not tallies:
-            self._idle.set()
+            if self._over:
+                self._over.set()
+            self._over = None
             return
-        self._idle.clear()
-        if self._heart is None or not self._heart.is_alive():
-            self._heart = threading.Thread(target=self._beat, name="progress", daemon=True)
-            self._heart.start()
+        if self._over is None:
+            self._over = threading.Event()
+            threading.Thread(target=self._beat, args=(self._over,), name="progress", daemon=True).start()
         self._write_if_due()
 
     def finish(self, tally: Tally) -> None:
@@ -98,8 +99,8 @@ class Lines:
             self._due = time.monotonic() + self.every
             self._put(text)
 
-    def _beat(self) -> None:
-        while not self._idle.wait(max(0.01, self._due - time.monotonic())):
+    def _beat(self, over: threading.Event) -> None:
+        while not over.wait(max(0.01, self._due - time.monotonic())):
             self._write_if_due()
 
     def _write_if_due(self) -> None:

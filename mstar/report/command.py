@@ -9,7 +9,7 @@ from pathlib import Path
 
 def main(args: list[str]) -> None:
     """Write the report and say where; end the program with a message, not a traceback, if that fails."""
-    asked = _parser().parse_args(args)
+    asked = parser().parse_args(args)
     from mstar.report.find import find_run  # these take seconds: torch, matplotlib
     from mstar.report.site import write_report
 
@@ -40,13 +40,12 @@ def default_folder(run: Path, beside: Path | None) -> Path:
     return run / ("report" if beside is None else f"report-beside-{beside.resolve().name}")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="mstar report", description=__doc__, allow_abbrev=False)
-    parser.add_argument("run", type=Path, metavar="RUN", help="a recipe's run folder, or its evolving stage's")
-    parser.add_argument("beside", type=Path, metavar="RUN_B", nargs="?", help="another run, to be shown side by side")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="the report's folder (default: RUN/report)")
-    parser.add_argument("--figures", action="store_true", help="every chart as PNG and SVG, into DIR/figures")
-    parser.add_argument(
-        "--screenshot", type=Path, metavar="PNG", help="its first screen; needs Chromium and playwright"
-    )
-    return parser
+def parser() -> argparse.ArgumentParser:
+    """What may follow ``mstar report``."""
+    made = argparse.ArgumentParser(prog="mstar report", description=__doc__, allow_abbrev=False)
+    made.add_argument("run", type=Path, metavar="RUN", help="a recipe's run folder, or its evolving stage's")
+    made.add_argument("beside", type=Path, metavar="RUN_B", nargs="?", help="another run, to be shown side by side")
+    made.add_argument("--out", type=Path, metavar="DIR", help="the report's folder (default: RUN/report)")
+    made.add_argument("--figures", action="store_true", help="every chart as PNG and SVG, into DIR/figures")
+    made.add_argument("--screenshot", type=Path, metavar="PNG", help="its first screen; needs Chromium and playwright")
+    return made

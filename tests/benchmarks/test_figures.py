@@ -136,14 +136,13 @@ def test_the_layout_of_the_documentation_works(tmp_path: Path, monkeypatch: pyte
     code, settings = documented("python")[-1], documented("yaml")[-1]
     (tmp_path / "riddles.py").write_text(code)
     settings = settings.replace("data/riddles.jsonl", str(tmp_path / "riddles.jsonl"))
-    settings = settings.replace("configs/policies", str(CONFIGS.parent / "policies"))
-    (tmp_path / "riddles.yaml").write_text(settings)
+    (tmp_path / "riddles.yaml").write_text(settings.replace(" configs/", f" {ROOT}/configs/"))
     published.picture().save(tmp_path / "a.png")
     rows = [{"id": "x", "picture": "a.png", "riddle": "What has keys?", "solution": "piano"}]
     (tmp_path / "riddles.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     monkeypatch.syspath_prepend(str(tmp_path))
     main([
-        "validate", "-c", str(CONFIGS / "ai2d.yaml"), "-c", str(tmp_path / "riddles.yaml"), "-c", str(OVERLAY),
+        "validate", "-c", str(CONFIGS / "ai2d.yaml"), "-c", str(OVERLAY), "-c", str(tmp_path / "riddles.yaml"),
         "--data.sampling=null", says({"x": ["Answer: piano"]}), f"--trainer.default_root_dir={tmp_path / 'run'}",
     ])  # fmt: skip
     assert report(tmp_path)["benchmarks"].keys() == {"riddles"}

@@ -53,6 +53,12 @@ def test_every_phase_of_an_evolution_has_its_line_and_every_iteration_its_page(
         assert page[4].startswith("  dropped because ")
 
 
+def test_an_iteration_without_validation_shows_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    fit(tmp_path, SHOWN, "--trainer.check_val_every_n_epoch=2", "--trainer.max_epochs=3")
+    pages = re.split(r"^iteration (?=\d \|)", capsys.readouterr().err, flags=re.MULTILINE)[1:]
+    assert ["\n  validation " in page for page in pages] == [False, True, False]
+
+
 def test_showing_changes_nothing(tmp_path: Path) -> None:
     fit(tmp_path / "shown", SHOWN)
     fit(tmp_path / "quiet")

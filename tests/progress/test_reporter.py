@@ -75,6 +75,19 @@ def test_a_phase_in_which_nothing_gets_done_says_that_it_is_alive() -> None:
     assert written[0] == "rollout 0/10 groups (0 %)\n"
 
 
+def test_so_does_one_that_begins_as_another_ends() -> None:
+    reporter, written = lines(every=0.02)
+    with reporter.phase("scoring", 1) as phase:
+        time.sleep(0.005)  # its thread waits now, and is still alive for a moment when it is told to end
+        phase.add(1)
+    written.clear()
+    with reporter.phase("rollout", 10):
+        deadline = time.monotonic() + 5
+        while not written and time.monotonic() < deadline:
+            time.sleep(0.005)
+        assert written
+
+
 def test_lines_say_whose_they_are() -> None:
     reporter, written = lines(suffix=" [rank 0 of 2]")
     with reporter.phase("rollout", 1) as phase:

@@ -13,7 +13,13 @@ from mstar.report.screenshot import chromium, find_chromium
 from mstar.report.site import write_report
 from tests.report.runs import make_recipe
 
+SHOWN = Path(__file__).parents[2] / "docs" / "report.png"
 FILLED = "document.body.dataset.ready !== undefined && document.querySelector('#group .card') !== null"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--picture-of RUN``: take docs/report.png anew (make picture)."""
+    parser.addoption("--picture-of", type=Path, metavar="RUN", help="take docs/report.png of this run's report")
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from PIL import Image
 from mstar.report.find import find_run
 from mstar.report.screenshot import SCREEN, screenshot
 from mstar.report.site import write_report
-from tests.report.conftest import Page
+from tests.report.conftest import SHOWN, Page
 from tests.report.runs import EVIL, colour, make_run
 
 ID, COUNT = "#group h3", "#count"
@@ -180,10 +180,18 @@ def test_nothing_is_wider_than_the_screen(page: Page, width: int) -> None:
     assert page.tab.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_first_screen_is_a_picture(page: Page, tmp_path: Path) -> None:
-    screenshot(page.tab, tmp_path / "report.png")
-    with Image.open(tmp_path / "report.png") as picture:
+def test_first_screen_is_a_picture(browser: Any, report: Path, tmp_path: Path, pytestconfig: pytest.Config) -> None:
+    """With ``--picture-of RUN`` it is that run's, and docs/report.png."""
+    run, file = pytestconfig.getoption("--picture-of", None), tmp_path / "report.png"
+    if run is not None:
+        report, file = tmp_path / "out", SHOWN
+        write_report([find_run(run)], report)
+    page = Page(browser, report).open()
+    screenshot(page.tab, file)
+    with Image.open(file) as picture:
         assert picture.size == SCREEN and len(picture.convert("RGB").getcolors(100_000) or ()) > 50
+    assert page.complaints == []
+    page.tab.close()
 
 
 def test_two_runs_stand_side_by_side(browser: Any, tmp_path: Path) -> None:
@@ -205,7 +213,6 @@ def test_two_runs_stand_side_by_side(browser: Any, tmp_path: Path) -> None:
 
 
 def test_readme_shows_a_first_screen() -> None:
-    file = Path(__file__).parents[2] / "docs" / "report.png"
-    with Image.open(file) as picture:
+    with Image.open(SHOWN) as picture:
         assert picture.size == SCREEN
-    assert file.stat().st_size < 300_000
+    assert SHOWN.stat().st_size < 300_000

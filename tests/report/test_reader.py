@@ -16,7 +16,7 @@ from mstar.dynamics import summarize, wilson_interval
 from mstar.report.find import find_run
 from mstar.report.groups import ROWS, read_groups
 from mstar.report.logged import read_logged
-from mstar.report.site import replacing_folder, write_report, write_rollouts
+from mstar.report.site import replacing_folder, write_rollouts
 from mstar.report.story import Story
 from mstar.rollout.retention import KeepKept, KeepLast
 from mstar.rollout.store import Stage, iteration_folder
@@ -103,15 +103,14 @@ def test_index_says_of_each_response_what_its_page_says(run: Path, tmp_path: Pat
     assert index["groups"]["first"] == list(range(0, 72, 4))
 
 
-def test_nothing_of_a_run_is_markup(run: Path, tmp_path: Path) -> None:
-    write_report([find_run(run)], tmp_path / "out")
-    for file in (tmp_path / "out").rglob("*"):
+def test_nothing_of_a_run_is_markup(report: Path) -> None:
+    for file in report.rglob("*"):
         if file.suffix in (".html", ".js", ".svg"):
             text = file.read_text(encoding="utf-8")
             assert "owned'</script>" not in text and "<img src=x" not in text, file
         if file.parent.name == "data":
             assert file.read_bytes().isascii() and not set(b"<>&") & set(file.read_bytes()), file
-    assert next(g for g in groups_in(tmp_path / "out") if g["id"] == "p/1")["reference"] == EVIL
+    assert next(g for g in groups_in(report) if g["id"] == "p/1")["reference"] == EVIL
 
 
 def test_accuracy_has_the_interval_of_its_prompts(run: Path, tmp_path: Path) -> None:
@@ -120,12 +119,12 @@ def test_accuracy_has_the_interval_of_its_prompts(run: Path, tmp_path: Path) -> 
     assert (validation.accuracy.low, validation.accuracy.high) == pytest.approx(wilson_interval(25, 50), abs=1e-6)
 
 
-def test_recipe_is_told_with_its_warmup_control_and_tests(tmp_path: Path) -> None:
-    (story,) = write_report([find_run(make_recipe(tmp_path / "recipe"))], tmp_path / "out")
+def test_recipe_is_told_with_its_warmup_control_and_tests(report: Path, tmp_path: Path) -> None:
+    story = told(make_recipe(tmp_path / "recipe"), tmp_path / "out")
     assert story.warmup is not None and story.warmup.best.accuracy.value == pytest.approx(0.4)
     assert [(fit.name, len(fit.validations)) for fit in story.controls] == [("control", 2)]
     assert list(story.tests["test"]) == ["warmup", "control", "evolved"]
-    page = (tmp_path / "out" / "index.html").read_text()
+    page = (report / "index.html").read_text()
     assert "<b>40.0</b> to <b>60.0 %</b>; control, from the same start, reached <b>42.0 %</b>" in page
     assert "+30.0 over warmup" in page
 
