@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
 from lightning.pytorch.strategies import FSDPStrategy, ModelParallelStrategy, StrategyRegistry
 from torch.distributed.constants import default_pg_timeout
+
+from mstar.checkpoints import read_checkpoint, require_same_model
 
 
 class FSDP2Strategy(ModelParallelStrategy):
@@ -34,8 +38,22 @@ class FSDP2Strategy(ModelParallelStrategy):
         self._data_parallel_size = self.num_nodes * self.num_processes
         super().setup_environment()
 
+    def load_checkpoint(self, checkpoint_path: str | Path, weights_only: bool | None = None) -> dict[str, Any]:
+        """Load a run's own checkpoint, tensors and primitives alone, whatever ``weights_only`` says.
+
+        Raises:
+            ValueError: If it is another model's: where an adapter is trained Lightning would load nothing, silently.
+        """
+        module = self.lightning_module
+        assert module is not None
+        if Path(checkpoint_path).is_file():
+            state = read_checkpoint(checkpoint_path, mmap=True)["state_dict"]
+            require_same_model(module, state, module.strict_loading)
+        return super().load_checkpoint(checkpoint_path, weights_only=True)
+
 
 # Lightning's own "fsdp" is FSDP1, whose flattened weights cannot be sampled from outside of its wrapper's forward.
-FSDPStrategy.get_registered_strategies().remove("fsdp")  # names in this list are refused on a CPU
+if "fsdp" in FSDPStrategy.get_registered_strategies():  # names in this list are refused on a CPU
+    FSDPStrategy.get_registered_strategies().remove("fsdp")
 for name in ("fsdp", "fsdp2", "model_parallel"):
     StrategyRegistry.register(name, FSDP2Strategy, description="FSDP2 (fully_shard) over all ranks", override=True)

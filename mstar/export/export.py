@@ -12,7 +12,7 @@ from mstar.checkpoints import read_checkpoint
 from mstar.export.card import dataset_card, model_card
 from mstar.export.folder import whole_folder
 from mstar.export.kept import Kept, read_kept, write_kept
-from mstar.export.measured import read_measured
+from mstar.export.measured import Figure, read_measured
 from mstar.export.push import KEPT, dataset_repo
 from mstar.export.run import Run, read_run
 from mstar.files import checksum, read_json, write_json
@@ -48,25 +48,27 @@ def export(
         ValueError: If ``out`` holds something else, or the adapter's base was made from nothing.
     """
     run = read_run(folder, checkpoint)
+    figures = read_measured([folder, *measured])
     request = {
         "run": folder.resolve().name,  # names and no paths: it may be published
         "checkpoint": {"file": run.checkpoint.name, "checksum": checksum(run.checkpoint)},
         "merge": merge,
         "measured": [each.resolve().name for each in measured],
+        "figures": [[figure.of, figure.metric, figure.value] for figure in figures],
         "repo": repo,
     }
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         require_same_export(out, request)
         return False
     with whole_folder(out) as part:
-        _write(run, part, merge, [folder, *measured], repo, str(out), request)
+        _write(run, part, merge, figures, repo, str(out), request)
     return True
 
 
 def _write(
-    run: Run, part: Path, merge: bool, measured: Sequence[Path], repo: str | None, name: str, request: dict[str, Any]
+    run: Run, part: Path, merge: bool, figures: Sequence[Figure], repo: str | None, name: str, request: dict[str, Any]
 ) -> None:
-    state, figures = read_checkpoint(run.checkpoint, mmap=True), read_measured(measured)
+    state = read_checkpoint(run.checkpoint, mmap=True)
     kept = read_kept(run.sampled, state["epoch"])
     module = run.module()
     write_model(module, part, state["state_dict"], merge)

@@ -15,8 +15,8 @@ from mstar.files import explained
 def whole_folder(path: Path) -> Iterator[Path]:
     """Give an empty folder that takes the place of ``path`` if nothing is raised.
 
-    What a killed attempt left beside it is removed first. Files are readable by all who may read the folder: some
-    libraries make them for their owner alone.
+    What a killed attempt left beside it is removed first, but for an old folder that nothing has taken the place of.
+    Files are readable by all who may read the folder: some libraries make them for their owner alone.
 
     Args:
         path: The folder to be; replaced if it exists.
@@ -27,6 +27,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
     part, old = path.with_name(f".{path.name}.part"), path.with_name(f".{path.name}.old")
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        _restore(old, path)
         for leftover in (part, old):
             shutil.rmtree(leftover, ignore_errors=True)
         part.mkdir()
@@ -39,9 +40,16 @@ def whole_folder(path: Path) -> Iterator[Path]:
             part.rename(path)
             _sync(path.parent)
     except BaseException:
+        _restore(old, path)
         shutil.rmtree(part, ignore_errors=True)
         raise
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _restore(old: Path, path: Path) -> None:
+    """Put an old folder back if it was moved away and nothing has come in its place."""
+    if old.exists() and not path.exists():
+        old.rename(path)
 
 
 def _settle(folder: Path) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from mstar.modules.towers import language_tower
+from mstar.checkpoints import require_same_model, trained
+from mstar.modules.towers import language_layers
 
 # bitsandbytes, which peft imports, asks for a kernel from a hub wherever there is a CPU; its own is slower, and works.
 logging.getLogger("bitsandbytes.backends.cpu.ops").addFilter(lambda record: "kernels-community" not in record.msg)
@@ -83,9 +85,13 @@ class Lora:
         Args:
             model: The base, fresh from its backbone; changed in place.
             state: Trained weights, by their names in the adapted model.
+
+        Raises:
+            ValueError: If they are not all of this adapter's weights.
         """
         whole: Any = model.dequantize() if quantized(model) else model
         adapted: Any = self.apply(whole)
+        require_same_model(adapted, trained(adapted, state), strict=False)
         adapted.load_state_dict(dict(state), strict=False)
         return adapted.merge_and_unload(safe_merge=True)  # type: ignore[no-any-return]
 
@@ -140,8 +146,14 @@ def linear_layers(model: PreTrainedModel) -> str:
 
     The names of layers, not of their places, so that it is short and reads the same in an exported configuration.
     """
-    prefix, tower = language_tower(model)
-    leaves = sorted(
-        {name.rpartition(".")[2] for name, module in tower.named_modules() if isinstance(module, nn.Linear)}
-    )
-    return rf"(?:.*\.)?{re.escape(prefix)}\..*\.(?:{'|'.join(map(re.escape, leaves))})"
+    names = language_layers(model)
+    if not names:
+        raise ValueError(f"{model.config.model_type} has no linear layer in its language model: give adapter.targets.")
+    paths = [name.split(".")[:-1] for name in names]
+    prefix = ".".join(step[0] for step in takewhile(_all_equal, zip(*paths, strict=False)))
+    leaves = sorted({name.rpartition(".")[2] for name in names})
+    return rf"(?:.*\.)?{re.escape(prefix)}\.(?:.*\.)?(?:{'|'.join(map(re.escape, leaves))})"
+
+
+def _all_equal(step: tuple[str, ...]) -> bool:
+    return len(set(step)) == 1

@@ -85,7 +85,7 @@ class PretrainedBackbone:
             use_safetensors=True,
             **quantized,
         )
-        processor = adapted(model, load_processor(path, self.trust_remote_code, **self.pixels))
+        processor = adapted(model, load_processor(path, self.trust_remote_code, base, **self.pixels))
         if self.quantization is not None:
             leave_in_place(model)
         return model if adapter is None else beside(model, path), processor

@@ -6,11 +6,9 @@ where that does not hold; ``tests/conformance`` holds every line of this file to
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
-from torch import nn
 from transformers import PreTrainedModel
 
 Part = Literal["vision_tower", "projector", "language_model"]
@@ -153,25 +151,3 @@ def parameters_of(model: PreTrainedModel, part: Part) -> list[str]:
             f"mstar/modules/families.py."
         )
     return found
-
-
-def lora_targets(model: PreTrainedModel, parts: Sequence[Part] = ("language_model",)) -> list[str]:
-    """Names of the linear layers of some parts, the output layer left out: ``target_modules`` of a ``LoraConfig``.
-
-    Args:
-        model: The policy's model.
-        parts: Which; the usual choice is the language model alone.
-
-    Raises:
-        ValueError: If a part has no linear layer.
-    """
-    family, head = family_of(model), model.get_output_embeddings()
-    linear = [name for name, module in model.named_modules() if isinstance(module, nn.Linear) and module is not head]
-    found = {part: [name for name in linear if part_of(family, name) == part] for part in parts}
-    for part, names in found.items():
-        if not names:
-            raise ValueError(
-                f"{model.config.model_type} has no linear layer in its {part}: name layers yourself, or leave that "
-                f"part out."
-            )
-    return [name for names in found.values() for name in names]

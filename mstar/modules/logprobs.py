@@ -65,8 +65,9 @@ def response_logprobs(
 
 
 def on_device(model: PreTrainedModel, part: Inputs) -> Inputs:
-    """Move a part to the model, its pixels also to the model's data type."""
-    return {k: v.to(model.device, model.dtype if k == "pixel_values" else v.dtype) for k, v in part.items()}
+    """Move a part to the model, its pixels (and whatever else the model is given that is no count) to its data type."""
+    own = {name for name, value in model_inputs(part).items() if value.is_floating_point()}
+    return {name: value.to(model.device, model.dtype if name in own else value.dtype) for name, value in part.items()}
 
 
 def _predicted(model: PreTrainedModel, inputs: dict[str, Any], source: Tensor, target: Tensor) -> Tensor:

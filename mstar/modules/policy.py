@@ -12,12 +12,12 @@ import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from lightning.pytorch.strategies import DeepSpeedStrategy, FSDPStrategy
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedModel, ProcessorMixin
 
 from mstar.checkpoints import require_same_model, trained
 from mstar.evaluation import Evaluated
-from mstar.modules.adapter import Lora
+from mstar.modules.adapter import Lora, quantized
 from mstar.modules.backbone import Backbone
 from mstar.modules.families import PARTS, parameters_of
 from mstar.modules.parts import PartsModule, Share
@@ -188,8 +188,12 @@ class PolicyModule(PartsModule):
             checkpoint["state_dict"] = trained(self, checkpoint["state_dict"])
 
     def configure_optimizers(self) -> Any:
-        """Build the optimizer over trainable parameters, and the schedule, stepped after every optimizer step."""
-        optimizer = self.make_optimizer([p for p in self.parameters() if p.requires_grad])
+        """Build the optimizer over trainable parameters, and the schedule, stepped after every optimizer step.
+
+        Raises:
+            ValueError: If nothing can be trained, or only what 4-bit weights leave.
+        """
+        optimizer = self.make_optimizer(learnable(self, self.model, self.adapter is not None))
         if self.make_schedule is None:
             return optimizer
         return {
@@ -244,6 +248,32 @@ def freeze(model: PreTrainedModel, what: Sequence[str]) -> None:
     for name, parameter in model.named_parameters():
         if name in frozen:
             parameter.requires_grad_(False)
+
+
+def learnable(module: nn.Module, model: PreTrainedModel | None, adapter: bool) -> list[nn.Parameter]:
+    """The parameters to train.
+
+    Args:
+        module: Whose.
+        model: The backbone within.
+        adapter: Whether an adapter is trained beside it.
+
+    Raises:
+        ValueError: If there are none, or the backbone is in 4 bits and what is left of it would be trained.
+    """
+    assert model is not None
+    found = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    if quantized(model) and not adapter and any(parameter.requires_grad for parameter in model.parameters()):
+        raise ValueError(
+            "model.backbone.quantization is set and model.adapter is not: weights in 4 bits are never trained, and "
+            "what is left beside them alone would be. Add -c configs/strategy/qlora.yaml, or set quantization to null."
+        )
+    if not found:
+        raise ValueError(
+            "No weight is left to train: shorten model.frozen; or, if model.backbone.path is an adapter's folder, "
+            "merge it (mstar export RUN --out DIR --merge) and give DIR instead."
+        )
+    return found
 
 
 def precision_of(module: LightningModule) -> Callable[[], Any]:

@@ -20,7 +20,7 @@ from mstar.modules.families import placeholders
 from mstar.modules.logprobs import on_device
 from mstar.modules.packing import pack, ragged
 from mstar.modules.parts import PartsModule, Share
-from mstar.modules.policy import adamw, freeze
+from mstar.modules.policy import adamw, freeze, learnable
 from mstar.modules.renderer import Inputs, Renderer, vocabulary_digest
 from mstar.modules.step_heads import HEADS, ScalarHead, StepHead
 from mstar.modules.tree import shares
@@ -223,7 +223,7 @@ class ProcessRewardModule(PartsModule):
 
     def configure_optimizers(self) -> Any:
         """Build the optimizer over trainable parameters, and the schedule, stepped after every optimizer step."""
-        optimizer = self.make_optimizer([p for p in self.parameters() if p.requires_grad])
+        optimizer = self.make_optimizer(learnable(self, self.model, adapter=False))
         if self.make_schedule is None:
             return optimizer
         return {

@@ -18,7 +18,9 @@ from mstar.files import read_json, write_json
 from mstar.modules.families import FAMILIES, LLAVA, VIDEO_SETTINGS
 
 
-def load_processor(path: str, trust_remote_code: bool = False, **settings: Any) -> ProcessorMixin:
+def load_processor(
+    path: str, trust_remote_code: bool = False, base: str | None = None, **settings: Any
+) -> ProcessorMixin:
     """Read a processor as ``AutoProcessor`` does.
 
     Without torchvision transformers can make no video processor, and fails on every processor that has one, whether or
@@ -28,14 +30,17 @@ def load_processor(path: str, trust_remote_code: bool = False, **settings: Any) 
     Args:
         path: Hub id or folder.
         trust_remote_code: Run the Python code that comes with the processor.
+        base: Where the model is from, if not from ``path`` as well: an adapter's folder does not say what it is.
         **settings: Of the processor, in place of those it was saved with.
 
     Raises:
         ImportError: If the images, too, need torchvision.
     """
     if not is_torchvision_available() and not trust_remote_code:
-        cls = processor_class(AutoConfig.from_pretrained(path, trust_remote_code=False))
-        if cls is not None:
+        config = AutoConfig.from_pretrained(base or path, trust_remote_code=False)
+        cls = processor_class(config)
+        # Where nothing needs to be left out, the folder may name another class than its model's usual one.
+        if cls is not None and image_only(cls) is not PROCESSOR_MAPPING.get(type(config), None):
             made = image_only(cls).from_pretrained(path, **settings)
             made.video_settings = _video_settings(path)
             return made  # type: ignore[no-any-return]

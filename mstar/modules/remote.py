@@ -48,8 +48,8 @@ def model_class(path: str, trusted: bool) -> Any:
 
 
 def is_remote(model: PreTrainedModel) -> bool:
-    """Whether a model's code came with it: what its attention does is then unknown."""
-    return type(model).__module__.startswith("transformers_modules.")
+    """Whether a model's code came with it, within adapters or without: what its attention does is then unknown."""
+    return any(type(module).__module__.startswith("transformers_modules.") for module in model.modules())
 
 
 def adapted(model: PreTrainedModel, processor: ProcessorMixin) -> Any:

@@ -43,6 +43,8 @@ def whole(module: nn.Module) -> Iterator[None]:
     waiting. Takes the memory of one copy of the weights. All ranks enter it.
     """
     modules = [each for each in module.modules() if isinstance(each, FSDPModule)]
+    if modules:  # generate may call a block before the outermost module, which torch would then take for the outermost
+        modules[0]._get_fsdp_state()._lazy_init()
     for each in modules:
         each.set_reshard_after_forward(False, recurse=False)
         each.unshard()

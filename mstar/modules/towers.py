@@ -7,31 +7,38 @@ from typing import Any
 from torch import nn
 from transformers import PreTrainedModel
 
+from mstar.modules.families import family_of, part_of
 
-def language_tower(model: PreTrainedModel) -> tuple[str, nn.Module]:
-    """The language model, embeddings and blocks without the output layer, and its name within the model.
+
+def language_layers(model: PreTrainedModel) -> list[str]:
+    """Names of the linear layers of the language model, the output layer left out.
+
+    Those within its decoder, but for what the family's vision tower and projector keep there, as Phi's do.
 
     >>> from mstar.demo.tiny import TinyLlava
     >>> model, _ = TinyLlava(hidden_size=16, num_layers=1, mlp_size=16, num_heads=2, num_kv_heads=1).load()
-    >>> language_tower(model)[0]
-    'model.language_model'
+    >>> language_layers(model)[0], len(language_layers(model))
+    ('model.language_model.layers.0.self_attn.q_proj', 7)
     """
-    tower = model.get_decoder()
-    return next(name for name, module in model.named_modules() if module is tower), tower
+    family = family_of(model)
+    inside = {id(module) for module in model.get_decoder().modules() if isinstance(module, nn.Linear)}
+    found = [name for name, module in model.named_modules() if id(module) in inside]
+    return [name for name in found if part_of(family, name) not in ("vision_tower", "projector")]
 
 
 def outside_language(model: PreTrainedModel) -> list[str]:
-    """Names of the largest parts that hold nothing of the language model: vision tower, projector, output layer."""
-    return _outside(model, model.get_decoder(), "")
+    """Names of the largest parts with linear layers, none the language model's: towers, projector, output layer."""
+    return _outside(model, [f"{name}." for name in language_layers(model)], "")
 
 
-def _outside(module: nn.Module, tower: nn.Module, prefix: str) -> list[str]:
+def _outside(module: nn.Module, layers: list[str], prefix: str) -> list[str]:
     found = []
     for name, child in module.named_children():
-        if child is tower:
-            continue
-        inside = any(part is tower for part in child.modules())
-        found += _outside(child, tower, f"{prefix}{name}.") if inside else [f"{prefix}{name}"]
+        path = f"{prefix}{name}."
+        if any(layer.startswith(path) for layer in layers):
+            found += _outside(child, layers, path)
+        elif any(isinstance(part, nn.Linear) for part in child.modules()):
+            found.append(path[:-1])
     return found
 
 

@@ -36,7 +36,7 @@ def own_fingerprint(model: torch.nn.Module) -> str:
 
 def _digest(model: torch.nn.Module, whole: bool) -> str:
     digest = hashlib.blake2b(digest_size=8)
-    for name, value in sorted(_state(model).items()):
+    for name, value in sorted(held(model).items()):
         if isinstance(value, DTensor):
             value = value.full_tensor() if whole else value.to_local()
         digest.update(f"{name}{tuple(value.shape)}{value.dtype}".encode())
@@ -45,8 +45,8 @@ def _digest(model: torch.nn.Module, whole: bool) -> str:
     return digest.hexdigest()
 
 
-def _state(model: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """The model's ``state_dict``, which itself would make sharded weights give away what is gathered."""
+def held(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """The model's ``state_dict``; asked for itself, sharded weights would give away what is gathered."""
     state: dict[str, torch.Tensor] = {}
     for name, module in model.named_modules(remove_duplicate=False):
         module._save_to_state_dict(state, f"{name}." if name else "", keep_vars=False)

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from peft import LoraConfig, get_peft_model
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
+from mstar.modules.adapter import Lora
 from mstar.modules.backbone import PretrainedBackbone
-from mstar.modules.families import PARTS, family_of, lora_targets, parameters_of, part_of, placeholders
+from mstar.modules.families import PARTS, family_of, parameters_of, part_of, placeholders
 from mstar.modules.logprobs import response_logprobs, token_logprobs
 from mstar.modules.packing import pack
 from mstar.modules.policy import Policy, PolicyModule, freeze
@@ -252,13 +252,15 @@ def save_and_reload(subject: Subject) -> None:
 def lora_found(subject: Subject) -> None:
     """Adapters go to the language model's linear layers; they alone learn, and each of them does."""
     model, processor = subject.backbone.load()
-    targets = lora_targets(model)
+    family, head = family_of(model), model.get_output_embeddings()
+    linear = [name for name, module in model.named_modules() if isinstance(module, nn.Linear) and module is not head]
+    targets = {name for name in linear if part_of(family, name) == "language_model"}
     layers = model.config.get_text_config().num_hidden_layers
     assert len(targets) >= 6 * layers
-    adapted = get_peft_model(model, LoraConfig(r=2, target_modules=targets))
+    adapted = Lora(r=2).apply(model)
     trained = {name: p for name, p in adapted.named_parameters() if p.requires_grad}
-    assert len(trained) == 2 * len(targets) and all("lora_" in name for name in trained)
-    assert all(part_of(family_of(model), name) == "language_model" for name in trained)
+    assert {name.removeprefix("base_model.model.").split(".lora_")[0] for name in trained} == targets
+    assert len(trained) == 2 * len(targets)
     with torch.no_grad():
         for name, parameter in trained.items():
             if "lora_B" in name:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,9 @@ import transformers
 from transformers import AutoConfig
 from transformers.utils import is_torchvision_available
 
-from mstar.modules.families import FAMILIES, PARTS, lora_targets, parameters_of, part_of, placeholders
+from mstar.modules.adapter import linear_layers
+from mstar.modules.families import FAMILIES, PARTS, parameters_of, part_of, placeholders
+from mstar.modules.towers import language_layers, outside_language
 from tests.conformance.checks import CHECKS, Subject
 from tests.conformance.exceptions import EXCEPTIONS, NEEDS_TORCHVISION
 from tests.conformance.tiny import TINIES
@@ -71,7 +74,12 @@ def test_a_family_that_is_not_measured_has_its_parts(name: str) -> None:
     names = [parameter for parameter, _ in model.named_parameters()]
     assert sorted(name for part in parts.values() for name in part) == sorted(names)
     assert placeholders(model)
-    assert {part_of(FAMILIES[name], target) for target in lora_targets(model)} == {"language_model"}
+    linear = [name for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)]
+    adapted = [name for name in linear if re.fullmatch(linear_layers(model), name)]
+    assert adapted == language_layers(model)
+    assert {part_of(FAMILIES[name], each) for each in adapted} == {"language_model"}
+    four_bit = [name for name in linear if not any(f"{name}.".startswith(f"{n}.") for n in outside_language(model))]
+    assert four_bit == adapted
 
 
 def test_every_family_is_measured_or_said_not_to_be() -> None:

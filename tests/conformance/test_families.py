@@ -42,6 +42,13 @@ def test_settings_of_the_video_processor_survive_where_there_is_none(tmp_path: P
     assert json.loads((tmp_path / "again" / VIDEO_PROCESSOR_NAME).read_text()) == settings
 
 
+def test_the_processor_is_of_the_class_that_the_folder_names(tmp_path: Path) -> None:
+    TINIES["llava"].build("llava", tmp_path)  # as Pixtral's folders: a LLaVA by its config, and another processor
+    file = tmp_path / "processor_config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "processor_class": "LlavaNextProcessor"}))
+    assert type(load_processor(str(tmp_path))).__name__ == "LlavaNextProcessor"
+
+
 @pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning")
 def test_a_prompt_without_an_image_is_refused_where_the_family_needs_one(tmp_path: Path) -> None:
     TINIES["paligemma"].build("paligemma", tmp_path)

@@ -12,6 +12,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, CLIPImageProcessorPil, GenerationConfig
 
 from mstar.demo.tiny import CHAT_TEMPLATE, IMAGE, build_tokenizer
+from mstar.modules.adapter import Lora
 from mstar.modules.backbone import PretrainedBackbone
 from mstar.modules.logprobs import response_logprobs
 from mstar.modules.policy import PolicyModule
@@ -104,6 +105,14 @@ def test_a_trusted_model_is_trained_on_what_it_samples(module: PolicyModule) -> 
                 pairs, response_logprobs(ready.model, ready.renderer, pairs), strict=True
             ):
                 assert found == pytest.approx(plain(ready, prompt, tokens), abs=CLOSE)
+
+
+def test_adapters_do_not_hide_whose_code_a_model_is(repository: Path) -> None:
+    adapted = PolicyModule(PretrainedBackbone(str(repository), trust_remote_code=True), adapter=Lora(r=2))
+    adapted.configure_model()
+    assert adapted.model is not None and not shares(adapted.model)
+    learnt = [name for name, parameter in adapted.model.named_parameters() if parameter.requires_grad]
+    assert len(learnt) == 2 * 7 * 2 and all(".layers." in name for name in learnt)  # of the decoder's two blocks alone
 
 
 def test_a_trusted_model_is_saved_with_its_code(module: PolicyModule, tmp_path: Path) -> None:

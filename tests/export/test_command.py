@@ -164,6 +164,18 @@ def test_another_export_is_not_overwritten(merged: Path, run: Path) -> None:
     assert "holds another export: merge was True, is now False" in fails(run, "--out", merged)
 
 
+def test_what_was_measured_anew_is_not_said_to_be_there(run: Path, tmp_path: Path) -> None:
+    measured = tmp_path / "test"
+    measured.mkdir()
+    for accuracy in (0.5, 0.75):
+        found = {"test": {"accuracy": accuracy, "ci95": [0.1, 0.9], "num_prompts": 8}}
+        (measured / "evaluation.json").write_text(json.dumps(found))
+        command = [run, "--out", tmp_path / "out", "--measured", measured]
+        if accuracy == 0.5:
+            main(["export", *map(str, command)])
+    assert "holds another export: figures was" in fails(*command)
+
+
 def test_a_folder_of_others_is_not_touched(run: Path, tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("…")
     assert "is not empty, and not of `mstar export`" in fails(run, "--out", tmp_path)
@@ -174,7 +186,10 @@ def test_a_run_without_a_checkpoint_is_named(run: Path, tmp_path: Path) -> None:
     assert "has no checkpoint best or last; give the folder of a run" in fails(tmp_path, "--out", tmp_path / "out")
     said = fails(run, "--out", tmp_path / "out", "--checkpoint", "bets")
     assert said.endswith(f"{run} has no checkpoint bets; there are --checkpoint last.")
-    assert f"it is a folder of several runs: give one of {run}" in fails(run.parent, "--out", tmp_path / "out")
+    several = tmp_path / "several"
+    several.mkdir()
+    (several / "one").symlink_to(run)
+    assert fails(several, "--out", tmp_path / "out").endswith(f"a folder of several runs: give one of {several}/one.")
     assert not (tmp_path / "out").exists()
 
 

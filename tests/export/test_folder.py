@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,17 @@ def test_what_a_killed_attempt_left_does_not_get_in(tmp_path: Path) -> None:
         (part / "all").chmod(0o600)
     assert [file.name for file in (tmp_path / "out").iterdir()] == ["all"]
     assert (tmp_path / "out" / "all").stat().st_mode & 0o777 == 0o644
+    assert [each.name for each in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("fail", [False, True])
+def test_an_old_folder_that_a_kill_left_aside_is_not_lost(tmp_path: Path, fail: bool) -> None:
+    (tmp_path / ".out.old").mkdir()  # moved aside, and killed before the new one was in its place
+    (tmp_path / ".out.old" / "old").write_text("…")
+    with suppress(ZeroDivisionError), whole_folder(tmp_path / "out") as part:
+        (part / "new").write_text("…")
+        _ = 1 / (not fail)
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["old" if fail else "new"]
     assert [each.name for each in tmp_path.iterdir()] == ["out"]
 
 

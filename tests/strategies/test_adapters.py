@@ -14,8 +14,11 @@ from mstar.checkpoints import read_checkpoint
 from mstar.cli import main
 from mstar.modules.adapter import Lora
 from mstar.modules.backbone import PretrainedBackbone
+from mstar.modules.families import PARTS
 from mstar.modules.policy import PolicyModule
+from mstar.modules.process_reward import ProcessRewardModule
 from mstar.rollout import NativeEngine
+from mstar.strategies import FSDP2Strategy
 from mstar.types import Request, Sampling
 from tests.architectures import prompts_for
 from tests.policies import backbone
@@ -113,6 +116,38 @@ def test_a_checkpoint_of_whole_weights_is_refused(base: Path) -> None:
     whole.configure_model()
     with pytest.raises(ValueError, match="weights of this model are not in it"):
         module.on_load_checkpoint({"state_dict": whole.state_dict()})
+
+
+def test_another_adapters_weights_are_not_merged(base: Path) -> None:
+    model, _ = policy("lora", base).backbone.load()
+    with pytest.raises(ValueError, match="weights of this model are not in it"):
+        Lora().merged(model, {"lora_A": torch.zeros(2)})
+
+
+@pytest.mark.parametrize("module", [PolicyModule, ProcessRewardModule])
+def test_what_four_bits_leave_is_not_trained_alone(module: Any, base: Path) -> None:
+    made = module(PretrainedBackbone(str(base), "float32", quantization="nf4"))
+    made.configure_model()
+    with pytest.raises(ValueError, match=r"in 4 bits are never trained.*qlora\.yaml"):
+        made.configure_optimizers()
+
+
+def test_nothing_to_train_is_refused(base: Path) -> None:
+    module = PolicyModule(PretrainedBackbone(str(base)), frozen=PARTS)
+    module.configure_model()
+    with pytest.raises(ValueError, match=r"No weight is left to train: shorten model\.frozen"):
+        module.configure_optimizers()
+
+
+def test_fsdp2_refuses_another_models_checkpoint(base: Path, tmp_path: Path) -> None:
+    whole, module = PolicyModule(PretrainedBackbone(str(base))), policy("lora", base)
+    for each in (whole, module):
+        each.configure_model()
+    torch.save({"state_dict": whole.state_dict()}, tmp_path / "whole.ckpt")
+    strategy = FSDP2Strategy()
+    strategy._lightning_module = module
+    with pytest.raises(ValueError, match="The checkpoint is of another model"):
+        strategy.load_checkpoint(tmp_path / "whole.ckpt")
 
 
 def test_an_adapter_without_a_base_cannot_be_exported_alone(tmp_path: Path) -> None:

@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any, cast
 
 from torch import Tensor
-from torch.distributed.tensor import DTensor
 from transformers import PreTrainedModel
 
 from mstar.modules.policy import Policy
+from mstar.rollout.fingerprint import held
 from mstar.rollout.vllm.replica import LORA_RANKS
 
 
 def save_weights(policy: Policy, folder: Path) -> None:
-    """Write model and processor, adapters left out; sharded weights are gathered, so every rank must call this.
+    """Write model and processor, adapters left out; of sharded weights what ``PolicyModule.inference`` has gathered.
 
     Raises:
         ValueError: If the weights are quantised: written back they would be others.
@@ -49,7 +49,7 @@ def save_adapter(policy: Policy, folder: Path) -> int:
     rank = max(config.r for config in model.peft_config.values())
     if rank > LORA_RANKS[-1]:
         raise ValueError(f"The LoRA rank is {rank}; vLLM takes {LORA_RANKS[-1]} or less.")
-    model.save_pretrained(folder)
+    model.save_pretrained(folder, state_dict=held(model))
     return int(rank)
 
 
@@ -61,7 +61,6 @@ def adapted(policy: Policy) -> bool:
 
 
 def _base_state(model: PreTrainedModel) -> Iterator[tuple[str, Tensor]]:
-    for name, value in model.state_dict().items():
+    for name, value in held(model).items():
         if ".lora_" not in name:
-            whole = value.full_tensor() if isinstance(value, DTensor) else value
-            yield name.replace(".base_layer.", "."), whole
+            yield name.replace(".base_layer.", "."), value
