@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from mstar.layouts import Turns
-from mstar.prompts import DatasetPrompts, OrderedWalk
+from mstar.prompts import DatasetPrompts, OrderedWalk, records
 from mstar.prompts.mapped import Mapped
 from mstar.prompts.records import read_records
 from mstar.prompts.rows import Rows
@@ -213,8 +213,6 @@ def test_a_layout_names_its_columns_itself(tmp_path: Path) -> None:
 def test_a_list_is_read_a_record_at_a_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int, indent: int | None
 ) -> None:
-    from mstar.prompts import records
-
     monkeypatch.setattr(records, "CHUNK", chunk)
     values = [{"a": 'x]},{ " \\ é'}, {"a": [1, [2.5e3]]}, 12345, "s"]
     (tmp_path / "r.json").write_text(json.dumps(values, indent=indent), encoding="utf-8")
@@ -224,12 +222,43 @@ def test_a_list_is_read_a_record_at_a_time(
 
 
 @pytest.mark.parametrize(
-    ("text", "line"), [('[{"a": 1},\n{"a" 2}]', 2), ('[{"a": 1},\n\n{"a": 2}', 3), ("[1,\n,2]", 2), ("[1,\nnope]", 2)]
+    ("text", "line"),
+    [
+        ('[{"a": 1},\n{"a" 2}]', 2),
+        ('[{"a": 1},\n\n{"a": 2}', 3),
+        ("[1,\n,2]", 2),
+        ("[1,\nnope]", 2),
+        ('{"a": 1,\n"b" 2}', 2),
+        ('{"a": 1,\n"b": 2', 2),
+        ("[1,\n2]\n[3]", 2),  # two lists, one behind the other
+        ('{"a": {}\n} {"b": {}}', 2),
+        ("\n 7", 1),
+    ],
 )
-def test_a_broken_list_names_the_line(tmp_path: Path, text: str, line: int) -> None:
+@pytest.mark.parametrize("chunk", [1, 1 << 20])
+def test_a_broken_file_names_the_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, line: int, chunk: int
+) -> None:
+    monkeypatch.setattr(records, "CHUNK", chunk if text.strip()[0] in "[{" else 1 << 20)
     (tmp_path / "r.json").write_text(text)
     with pytest.raises(ValueError, match=rf"r\.json, line {line}: this is not JSON"):
         list(read_records(tmp_path / "r.json"))
+
+
+@pytest.mark.parametrize("chunk", [1, 1 << 20])
+def test_records_by_id_have_lines_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
+    monkeypatch.setattr(records, "CHUNK", chunk)
+    (tmp_path / "r.json").write_text('{"a": {"question": "half a character: \\ud83d"},\n\n "b" :\n{"question": "?"}}')
+    assert [(record.value["question"][:4], record.line) for record in read_records(tmp_path / "r.json")] == [
+        ("half", 1),
+        ("?", 4),
+    ]
+
+
+@pytest.mark.parametrize("name", ["q.jsonl", "q.json"])
+def test_lines_are_read_under_either_name_and_with_a_byte_order_mark(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text('{"question": "a"}\n{"question": "b"}\n', encoding="utf-8-sig")
+    assert [record.value["question"] for record in read_records(tmp_path / name)] == ["a", "b"]
 
 
 def test_a_file_that_changed_is_read_again(tmp_path: Path) -> None:
