@@ -35,10 +35,11 @@ class Sources:
         """
         if self.pool is None:
             return None, "its source cannot be opened"
-        if prompt_id not in self.pool.positions:
+        position = self.pool.index.find(prompt_id)
+        if position is None:
             return None, "it is not in its source any more"
         try:
-            prompt = self.pool.source[self.pool.positions[prompt_id]]
+            prompt = self.pool.source[position]
         except (OSError, ValueError) as error:  # a file that is gone; a row that is unusable now
             return None, f"it cannot be read any more: {error}"
         if question and prompt.question != question:
@@ -71,7 +72,7 @@ def open_sources(config: Mapping[str, Any]) -> Sources:
         return Sources(trouble="The run's configuration (logs/config.yaml) says nothing of its prompts.")
     try:
         pool = _make(config, settings, PromptPool)
-        _ = pool.positions  # opens the data
+        _ = pool.index  # opens the data
     except Exception as error:
         last = (str(error).strip().splitlines() or [""])[-1]
         return Sources(trouble=f"The run's prompts cannot be opened ({type(error).__name__}: {last}). {HERE}")
