@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
+from base64 import b64encode
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import datasets
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -57,6 +60,28 @@ FIELDS = {"question": "q", "images": "image"}
 def test_parquet(tmp_path: Path, rows: datasets.Dataset) -> None:
     rows.to_parquet(str(tmp_path / "p.parquet"))
     assert seen(DatasetPrompts(str(tmp_path / "p.parquet"), fields=FIELDS)) == SEEN
+
+
+def test_bare_bytes_and_a_name_with_brackets(tmp_path: Path, rows: datasets.Dataset) -> None:
+    table = pa.table({"q": ["what?"] * 3, "answer": list(COLOURS), "image": [png(colour) for colour in COLOURS]})
+    pq.write_table(table.slice(0, 1), tmp_path / "p1.parquet")
+    pq.write_table(table, tmp_path / "p[1].parquet")
+    assert seen(DatasetPrompts(str(tmp_path / "p[1].parquet"), fields=FIELDS)) == SEEN
+    with pytest.raises(FileNotFoundError, match=r"There is no file .*p\*\.jsonl"):
+        DatasetPrompts(str(tmp_path / "p*.jsonl"), fields=FIELDS)
+
+
+def test_a_table_of_text_with_images_inside(tmp_path: Path) -> None:
+    texts = [b64encode(png(colour)).decode() for colour in COLOURS]
+    lines = [f"what?\t{colour}\t{text}\n" for colour, text in zip(COLOURS, texts, strict=True)]
+    (tmp_path / "p.tsv").write_text(
+        "q\tanswer\timage\n" + "".join(lines) + "what?\tred\t0\n" + f"what?\tno\t[{'A' * 80}\n"
+    )
+    source = DatasetPrompts(str(tmp_path / "p.tsv"), fields=FIELDS)
+    *good, again, bad = OrderedWalk(source, 1.0).prompts(0)
+    assert [(p.id, p.question, p.answer, [image.getpixel((0, 0)) for image in p.images]) for p in good] == SEEN
+    assert [image.getpixel((0, 0)) for image in again.images] == [PIXELS[0]]  # that of row 0
+    assert source.contents().first[0] == source.contents().first[3] and "no list of base64 texts" in bad.unusable
 
 
 def test_several_parquet_files_are_one(tmp_path: Path, rows: datasets.Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,7 +163,7 @@ def write(folder: Path, *records: dict[str, Any]) -> str:
     return str(folder / "chat.json")
 
 
-def llava(asks: str, replies: str, **more: Any) -> dict[str, Any]:
+def llava(asks: Any, replies: str, **more: Any) -> dict[str, Any]:
     return {"conversations": [{"from": "human", "value": asks}, {"from": "gpt", "value": replies}], **more}
 
 
@@ -184,6 +209,8 @@ def test_trls_messages(tmp_path: Path) -> None:
             r"it has 4 turns; .*layout\.init_args\.first_only",
         ),
         ({"conversations": "hello"}, r"turns are of \[\]"),
+        (llava("<image>", "1", image="red.png"), "its question is empty"),
+        (llava([{"type": "image_url"}, {"type": "text", "text": "?"}], "1"), "parts of type image_url; only text"),
         ({"image": "red.png"}, r"turns are of \[\]"),
         (llava("<image> what?", "1", image="gone.png"), "an image cannot be read"),
     ],
@@ -298,6 +325,15 @@ def test_a_video_is_frames(tmp_path: Path, form: str) -> None:
     for num, frames in ((8, PIXELS), (2, (PIXELS[0], PIXELS[2])), (1, PIXELS[1:2])):
         prompt = DatasetPrompts(path, num_frames=num)[0]
         assert [image.getpixel((0, 0)) for image in prompt.images] == list(frames) and len(prompt.images) == len(frames)
+
+
+def test_frames_inside_a_table_tell_videos_apart(tmp_path: Path) -> None:
+    stored = {colour: {"bytes": png(colour), "path": None} for colour in COLOURS}
+    clips = [[stored["red"], stored["blue"]], [stored["red"], stored["lime"]], [stored["red"], stored["blue"]], []]
+    rows = [{"question": "what?", "video": clip} for clip in clips]
+    pq.write_table(pa.Table.from_pylist([*rows, {"question": "what?"}]), tmp_path / "p.parquet")
+    first, second, again, empty, none = DatasetPrompts(str(tmp_path / "p.parquet")).contents().first.tolist()
+    assert first == again and empty == none and len({first, second, none}) == 3
 
 
 def test_frames_are_spread_evenly() -> None:
