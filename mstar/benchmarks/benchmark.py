@@ -10,6 +10,7 @@ from mstar.benchmarks.held_out import Part
 from mstar.benchmarks.reading import read_rows
 from mstar.layouts.asking import Asking
 from mstar.layouts.layout import Layout
+from mstar.prompts.contents import Contents
 from mstar.prompts.listed import ListedPrompts
 from mstar.prompts.rows import Rows
 from mstar.prompts.stored import StoredImages
@@ -87,3 +88,7 @@ class Benchmark(ListedPrompts):
     def ids(self) -> Sequence[str]:
         """The rows' ids."""
         return [read.name for read in self._reads]
+
+    def contents(self) -> Contents:
+        """Digests of the images as they are stored."""
+        return Contents.of(self._images.digests(read.number) for read in self._reads)

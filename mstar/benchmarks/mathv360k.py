@@ -9,6 +9,7 @@ from mstar.benchmarks.held_out import HeldOut, Which
 from mstar.layouts.asking import Asking
 from mstar.layouts.conversation import Conversation
 from mstar.prompts.chosen import Chosen
+from mstar.prompts.contents import Contents
 from mstar.prompts.dataset import DatasetPrompts
 from mstar.prompts.listed import ListedPrompts
 from mstar.types import Prompt
@@ -51,3 +52,7 @@ class MathV360K(ListedPrompts):
     def ids(self) -> Sequence[str]:
         """The rows' numbers."""
         return self.prompts.ids()
+
+    def contents(self) -> Contents:
+        """Digests of the images as they are stored."""
+        return self.prompts.contents()

@@ -51,7 +51,7 @@ class Columns(Layout):
         images = listed(self._value(row, "images"))
         return Question(
             text=asked,
-            published=unmarked(asked, len(images)) if images and "<image>" in asked else asked,
+            published=unmarked(asked, len(images)) if "images" in self.fields and "<image>" in asked else asked,
             answer=self._text(row, "answer"),
             kind=self._text(row, "kind") or "",
             cot=self._text(row, "cot"),

@@ -63,10 +63,7 @@ class Turns(Layout):
         system, asks, replies = exchange(row[self.turns], self.first_only)
         asked = unmarked(asks, len(self.shown(row)))
         question = f"{system}\n\n{asked}" if system else asked
-        stated = (
-            ANSWER.sub("", replies).strip().removesuffix(".") if self.reply == "answer" else extract_answer(replies)
-        )
-        answer = stated if self.answer is None else text_of(row[self.answer])
+        answer = self._stated(replies) if self.answer is None else text_of(row[self.answer])
         return Question(
             text=question,
             published=question,
@@ -112,10 +109,16 @@ def spoken(value: Any) -> list[tuple[str, Any]]:
 
 
 def said(content: Any) -> str:
-    """A turn's text; parts that are images become marks."""
+    """A turn's text; parts that are images become marks.
+
+    Raises:
+        ValueError: If a part is neither text nor an image: what is asked about would be missing.
+    """
     if not isinstance(content, list | tuple):
         return text_of(content)
-    parts = [part for part in content if isinstance(part, Mapping)]
+    parts = [part if isinstance(part, Mapping) else {"type": "text", "text": part} for part in content]
+    if others := sorted({str(part.get("type", "text")) for part in parts} - {"text", "image"}):
+        raise ValueError(f"a turn has parts of type {', '.join(others)}; only text and image are read")
     return "".join(MARK if part.get("type") == "image" else text_of(part.get("text")) for part in parts).strip()
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from array import array
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mstar.prompts.unusable import read_prompts
 from mstar.types import Prompt, PromptSource
 
 NOTHING = 0
@@ -24,6 +25,8 @@ class Contents:
     """All prompts' digests, one behind the other ``(sum of counts,)``."""
     counts: NDArray[np.int64]
     """Digests of each prompt ``(prompts,)``, all > 0."""
+    decoded: bool = False
+    """Whether images were told by their pixels, for want of the bytes they are stored as."""
 
     @classmethod
     def of(cls, rows: Iterable[Sequence[int]]) -> Contents:
@@ -51,12 +54,31 @@ class Contents:
         """Those of some prompts."""
         starts, counts = self.starts[indices], self.counts[indices]
         within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-        return Contents(self.digests[np.repeat(starts, counts) + within], counts)
+        return replace(self, digests=self.digests[np.repeat(starts, counts) + within], counts=counts)
 
 
 def joined(parts: Sequence[Contents]) -> Contents:
-    """Those of several sources, one behind the other."""
-    return Contents(np.concatenate([part.digests for part in parts]), np.concatenate([part.counts for part in parts]))
+    """Those of several sources, one behind the other.
+
+    Raises:
+        ValueError: If they cannot be told from each other.
+    """
+    check_alike(parts)
+    digests, counts = [part.digests for part in parts], [part.counts for part in parts]
+    return Contents(np.concatenate(digests), np.concatenate(counts), parts[0].decoded)
+
+
+def check_alike(parts: Sequence[Contents]) -> None:
+    """Refuse sources whose images cannot be compared: an image that both show would go unseen.
+
+    Raises:
+        ValueError: If some are told by their bytes and others by their pixels.
+    """
+    if len({part.decoded for part in parts}) > 1:
+        raise ValueError(
+            "Split tells images by the bytes they are stored as, but of one of its sources it gets only pixels, so "
+            "that an image that both show would not be seen. Give them all as DatasetPrompts, or divide them apart."
+        )
 
 
 def contents_of(source: PromptSource) -> Contents:
@@ -70,11 +92,23 @@ def contents_of(source: PromptSource) -> Contents:
 
 
 def read_contents(source: PromptSource) -> Contents:
-    """Digests of all prompts, read one by one."""
-    return Contents.of(_seen(source[index]) for index in range(len(source)))
+    """Digests of all prompts, read one by one; one that cannot be asked has a digest of its own."""
+    decoded = False
+
+    def rows() -> Iterator[list[int]]:
+        nonlocal decoded
+        for index in range(len(source)):
+            (prompt,) = read_prompts(source, [index])
+            decoded |= bool(prompt.images)
+            yield _seen(prompt)
+
+    found = Contents.of(rows())
+    return replace(found, decoded=decoded)
 
 
 def _seen(prompt: Prompt) -> list[int]:
+    if prompt.unusable:
+        return [digest(b"unusable", prompt.id.encode())]
     seen = [digest(repr((image.mode, image.size)).encode(), image.tobytes()) for image in prompt.images]
     return seen or [asked(prompt.question)]
 

@@ -13,8 +13,8 @@ import numpy as np
 from mstar.files import replacing
 from mstar.layouts.asking import Asking
 from mstar.layouts.columns import Columns
-from mstar.layouts.layout import Layout
-from mstar.prompts.contents import Contents, asked, digest
+from mstar.layouts.layout import Layout, Question
+from mstar.prompts.contents import Contents
 from mstar.prompts.ids import StoredIds, twins
 from mstar.prompts.images import LazyImages
 from mstar.prompts.listed import ListedPrompts
@@ -24,7 +24,9 @@ from mstar.prompts.stored import StoredImages
 from mstar.prompts.unusable import UnusablePromptError
 from mstar.types import Prompt
 
-CHUNK = 1024  # rows read at once where all are read
+CHUNK = 64  # rows, images and all, read at once where all are read
+KNOWN = 4096  # files whose stamps are kept for a while
+VERSION = 2  # of the digests kept on disk
 
 
 class DatasetPrompts(ListedPrompts):
@@ -98,6 +100,7 @@ class DatasetPrompts(ListedPrompts):
         try:
             try:
                 question = self.layout.read(row)
+                self._check_words(question)
             except ValueError as error:
                 raise ValueError(f"{self.table.where(index, name)}: {error}.") from error
             shown = self.images.shown_by(index, row)
@@ -118,15 +121,12 @@ class DatasetPrompts(ListedPrompts):
         return self._ids
 
     def contents(self) -> Contents:
-        """Digests of the images as they are stored, made once and kept on disk until a file changes.
-
-        An image that cannot be read has the digest of its row: the prompt is dropped when it is asked for.
-        """
+        """Digests of the images as they are stored, made once and kept on disk until a file changes."""
         kept = cache_folder() / f"contents-{self._stamp()}.npz"
         if kept.is_file():
             with np.load(kept) as found:
                 return Contents(found["digests"], found["counts"])
-        made = Contents.of(self._digests(index, row) for index, row in self._rows())
+        made = Contents.of(self.images.digests(index, row) for index, row in self._rows())
         with replacing(kept) as file:
             np.savez(file, digests=made.digests, counts=made.counts)
         return made
@@ -137,30 +137,35 @@ class DatasetPrompts(ListedPrompts):
             some = range(start, min(start + CHUNK, len(self)))
             yield from zip(some, self.table.texts(self.layout.needs, some), strict=True)
 
-    def _digests(self, index: int, row: dict[str, Any]) -> list[int]:
-        try:
-            return self.images.digests(index, row) or [asked(self.layout.read(row).published)]
-        except ValueError:
-            return [digest(b"unusable", self.path.encode(), str(index).encode())]
-
     def _stamp(self) -> str:
         """What changes with anything the digests are made of."""
         found = hashlib.blake2b(digest_size=16)
         files = [Path(file) for file in (*self.table.rows.files, self.path) if Path(file).is_file()]
-        found.update(repr((self.rows, len(self), [stamp(file) for file in files])).encode())
+        found.update(repr((VERSION, self.rows, len(self), [stamp(file) for file in files])).encode())
         found.update(repr((type(self.layout), sorted(vars(self.layout).items()))).encode())
-        known = lru_cache(CHUNK)(self.images.stamp)  # neighbours often show the same image
+        known = lru_cache(KNOWN)(self.images.stamp)  # neighbours often show the same image
         for index, row in self._rows():
-            try:
-                names = self.images.files(index, row)
-            except ValueError:  # it is told of when the prompt is asked for
-                names = []
-            found.update("".join(map(known, names)).encode())
+            found.update("".join(map(known, self.images.files(index, row))).encode())
         return found.hexdigest()
 
     def _names(self, indices: Sequence[int]) -> list[str]:
         rows = self.table.texts(self.layout.naming, indices) if self.layout.naming else [{} for _ in indices]
-        return [self.layout.name(row, index) for row, index in zip(rows, indices, strict=True)]
+        named = list(zip(rows, indices, strict=True))
+        if empty := [index for row, index in named if any(row[column] in (None, "") for column in self.layout.naming)]:
+            raise ValueError(
+                f"{self.table.where(empty[0])}: its {', '.join(self.layout.naming)} is empty, but everything is joined "
+                f"by id. Fill it in, or map another column: fields: {{id: COLUMN}}."
+            )
+        return [self.layout.name(row, index) for row, index in named]
+
+    @staticmethod
+    def _check_words(question: Question) -> None:
+        """Refuse a row that asks nothing, or that has half a character (``\\ud83d``), which is not to be stored."""
+        if not question.published.strip():
+            raise ValueError("its question is empty; fill it in")
+        for text in (question.published, question.answer, question.kind, question.cot):
+            if text:
+                text.encode()
 
     def _check_columns(self) -> None:
         for column in self.layout.needs:

@@ -26,7 +26,7 @@ def open_image(value: Any, root: Path, where: object) -> Image.Image:
     """The image a cell holds, as RGB.
 
     Args:
-        value: A decoded image, Hugging Face's struct of ``bytes`` and ``path``, or a path.
+        value: A decoded image, Hugging Face's struct of ``bytes`` and ``path``, bytes, or a path.
         root: Folder that paths are relative to; they may not leave it.
         where: File and row, for messages.
 
@@ -35,8 +35,8 @@ def open_image(value: Any, root: Path, where: object) -> Image.Image:
     """
     if isinstance(value, Image.Image):
         return still(moveless(value, where), where)
-    if not isinstance(value, dict):
-        value = {"bytes": None, "path": value}  # as Parquet has it that was not written by `datasets`
+    if not isinstance(value, dict):  # as Parquet has it that was not written by `datasets`
+        value = {"bytes": value, "path": None} if isinstance(value, bytes) else {"bytes": None, "path": value}
     stored, path = value.get("bytes"), value.get("path")
     if stored is None and path is None:
         raise ValueError(f"{where}: an image has neither bytes nor a path. Fill the cell in, or empty it.")
@@ -142,19 +142,27 @@ def inside(root: Path, value: Any, where: object, folder: bool = False) -> Path:
     Raises:
         ValueError: If it lies elsewhere, or is an address or another kind of thing.
     """
+    name = str(value)[:200]
     if "://" in str(value):
         raise ValueError(
-            f"{where}: image {str(value)[:200]!r} is an address; nothing is fetched while a run reads its prompts. "
+            f"{where}: image {name!r} is an address; nothing is fetched while a run reads its prompts. "
             f"Download the images, set image_root to their folder, and give paths."
         )
     if "\0" in str(value):
-        raise ValueError(f"{where}: image {str(value)!r} is no path. Paths are relative to image_root ({root}).")
-    file = (root / str(value)).resolve()
+        raise ValueError(f"{where}: image {name!r} is no path. Paths are relative to image_root ({root}).")
+    try:
+        file = (root / str(value)).resolve()
+        wrong = file.exists() and not (file.is_dir() if folder else file.is_file())
+    except (OSError, RuntimeError) as error:  # the name is too long, a folder is closed, links lead in a circle
+        raise ValueError(
+            f"{where}: image {name!r} cannot be looked up ({error.args[-1]}). Paths are relative to image_root "
+            f"({root})."
+        ) from error
     if not file.is_relative_to(root.resolve()):
         raise ValueError(
-            f"{where}: image {str(value)!r} lies outside image_root ({root}). Set image_root to a folder that holds "
+            f"{where}: image {name!r} lies outside image_root ({root}). Set image_root to a folder that holds "
             f"all images (links are followed)."
         )
-    if file.exists() and not (file.is_dir() if folder else file.is_file()):
-        raise ValueError(f"{where}: image {str(value)!r} is no file. Paths are relative to image_root ({root}).")
+    if wrong:
+        raise ValueError(f"{where}: image {name!r} is no file. Paths are relative to image_root ({root}).")
     return file

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from functools import partial
-from itertools import accumulate
+from itertools import accumulate, groupby
+from operator import itemgetter
 
 from mstar.prompts.contents import Contents, contents_of, joined
-from mstar.prompts.ids import StoredIds
+from mstar.prompts.ids import StoredIds, picked
 from mstar.prompts.listed import ListedPrompts, prompt_ids
 from mstar.types import Prompt, PromptSource
 
@@ -38,8 +38,12 @@ class Joined(ListedPrompts):
     def ids(self) -> Sequence[str]:
         """All ids, in order."""
         ids = [prompt_ids(source) for source in self.sources]
-        places = partial(map, self._place)
-        return StoredIds(range(len(self)), lambda some: [ids[number][inner] for number, inner in places(some)])
+
+        def read(some: Sequence[int]) -> list[str]:
+            runs = groupby(map(self._place, some), key=itemgetter(0))  # neighbours are read at once
+            return [name for number, run in runs for name in picked(ids[number], [inner for _, inner in run])]
+
+        return StoredIds(range(len(self)), read)
 
     def contents(self) -> Contents:
         """What all show, in order."""

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -18,9 +19,12 @@ from mstar.files import read_json, replacing, write_json
 SCHEMA = pa.schema({"record": pa.string(), "line": pa.int64()})
 BATCH = 10_000  # records written at once: opening a file touches the beginning of every batch
 CHUNK = 1 << 20  # characters read at once
-VERSION = 2  # of what is kept on disk
+VERSION = 3  # of what is kept on disk
 MEND = "Mend the file"
 BETWEEN = re.compile(r"\s*,?\s*")
+COLON = re.compile(r"\s*:\s*")
+CLOSING = {"[": "]", "{": "}"}
+DECODER = json.JSONDecoder()
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ def kept_records(path: Path, names: Sequence[str] = ()) -> tuple[datasets.Datase
     column may hold a number here and a text there.
 
     Args:
-        path: JSON lines (``.jsonl``), or a JSON list (``.json``) of records, or an object of them by id.
+        path: JSON lines (``.jsonl``); or a JSON list of records, an object of them by id, or lines again (``.json``).
         names: Columns of records that are written as lists.
 
     Raises:
@@ -113,14 +117,20 @@ def read_records(path: Path) -> Iterator[Record]:
     if path.stat().st_size == 0:
         raise ValueError(f"{path} is empty. Fetch it again.")
     try:
-        if path.suffix == ".jsonl":
-            yield from _lines(path)
-            return
         with path.open(encoding="utf-8-sig") as file:
-            text = file.read(CHUNK)
-            yield from _listed(path, file, text) if text.lstrip()[:1] == "[" else _by_id(path, text + file.read())
+            text = "" if path.suffix == ".jsonl" else file.read(CHUNK)
+            yield from _elements(path, file, text) if text and not _has_lines(text) else _lines(path)
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not UTF-8 ({error}). {MEND}, or fetch it again.") from error
+
+
+def _has_lines(text: str) -> bool:
+    """Whether a file that is called ``.json`` holds JSON lines, as many data sets do: its first line is whole."""
+    first, _, rest = text.lstrip().partition("\n")
+    try:
+        return bool(first.startswith("{") and rest.strip() and json.loads(first))
+    except ValueError:
+        return False
 
 
 def _lines(path: Path) -> Iterator[Record]:
@@ -128,54 +138,60 @@ def _lines(path: Path) -> Iterator[Record]:
         for number, line in enumerate(lines, start=1):
             if line.strip():
                 try:
-                    text = line.decode().strip()
+                    text = line.decode("utf-8-sig").strip()
                     yield Record(text, number, json.loads(text))
                 except ValueError as error:  # of JSON, or of UTF-8
                     raise _no_json(path, number, error, ": one object a line") from error
 
 
-def _by_id(path: Path, text: str) -> Iterator[Record]:
-    """An object of records by id, as MathVista is published: small files, read whole."""
-    try:
-        found = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise _no_json(path, error.lineno, error) from error
-    if not isinstance(found, Mapping):
-        raise ValueError(f"{path} is {kind_of(found)}, not a list of objects. {MEND}, or fetch it again.")
-    yield from (Record(json.dumps(value, ensure_ascii=False), 1, value) for value in found.values())
-
-
-def _listed(path: Path, file: TextIO, text: str) -> Iterator[Record]:
-    """The elements of a list, decoded as they come; ``text`` is its beginning."""
-    decoder = json.JSONDecoder()
-    begin, size = text.index("[") + 1, CHUNK
+def _elements(path: Path, file: TextIO, text: str) -> Iterator[Record]:
+    """The elements of a list, or an object's values (MathVista's), decoded as they come; ``text`` is its beginning."""
+    opening = text.lstrip()[:1]
+    if opening not in CLOSING:
+        raise _no_json(path, 1, "it begins neither with [ nor with {")
+    begin, size = text.index(opening) + 1, CHUNK
     line = 1 + text.count("\n", 0, begin)
     while True:
-        start = _behind(text, begin)
-        line += text.count("\n", begin, start)
-        begin = start
-        if text[begin : begin + 1] == "]":
-            return
         try:
-            value, end = decoder.raw_decode(text, begin)
-            if end == len(text):  # a number may go on
-                raise json.JSONDecodeError("it breaks off", text, end)
+            start, end, value = _element(text, begin, CLOSING[opening])
         except json.JSONDecodeError as error:
             more = file.read(size)
             if not more:
-                at = line + text.count("\n", begin, error.pos)
-                raise _no_json(path, at, error.msg) from error
+                raise _no_json(path, line + text.count("\n", begin, error.pos), error.msg) from error
             text, begin, size = text[begin:] + more, 0, 2 * size
             continue
-        yield Record(text[begin:end], line, value)
-        line += text.count("\n", begin, end)
+        line += text.count("\n", begin, start)
+        if start == end:
+            break
+        yield Record(text[start:end], line, value)
+        line += text.count("\n", start, end)
         begin, size = end, CHUNK
+    if text[end + 1 :].strip() or any(more.strip() for more in iter(partial(file.read, CHUNK), "")):
+        raise _no_json(path, line, f"more stands behind the {CLOSING[opening]} that ends it")
 
 
-def _behind(text: str, begin: int) -> int:
-    """Where the next element begins, behind a comma."""
-    found = BETWEEN.match(text, begin)
-    assert found is not None
+def _element(text: str, begin: int, closing: str) -> tuple[int, int, Any]:
+    """Where the next element begins and ends, and its value; behind the last it begins and ends at the bracket.
+
+    Raises:
+        JSONDecodeError: If it is none, or goes on behind the text.
+    """
+    start = _behind(BETWEEN, text, begin)
+    if text[start : start + 1] == closing:
+        return start, start, None
+    if closing == "}":
+        start = _behind(COLON, text, DECODER.raw_decode(text, start)[1])
+    value, end = DECODER.raw_decode(text, start)
+    if end == len(text):  # a number may go on
+        raise json.JSONDecodeError("it breaks off", text, end)
+    return start, end, value
+
+
+def _behind(pattern: re.Pattern[str], text: str, begin: int) -> int:
+    """Where a match ends that begins here."""
+    found = pattern.match(text, begin)
+    if found is None:
+        raise json.JSONDecodeError("a colon is missing", text, begin)
     return found.end()
 
 

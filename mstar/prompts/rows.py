@@ -53,7 +53,8 @@ class Rows:
         ending = Path(self.path).suffix
         if ending not in ENDINGS:
             return Table(self.path, self.root, Mapped(self._data_set()))
-        files = sorted(glob(self.path)) or ([self.path] if Path(self.path).is_file() else [])
+        several = glob(self.path) if ending == ".parquet" else []
+        files = [self.path] if Path(self.path).is_file() else sorted(several)
         if not files:
             advice = "download it and give its path" if "://" in self.path else f"give a hub id, or an existing {KINDS}"
             raise FileNotFoundError(f"There is no file {self.path!r}; {advice} file.")
@@ -167,7 +168,3 @@ class Table:
         more = [] if self.records is None else [f"line {self.rows.read(['line'], [number])[0]['line']}"]
         more += [f"id {name}"] if name not in ("", str(number)) else []
         return f"{self.path}, row {number}" + (f" ({', '.join(more)})" if more else "")
-
-    def cell(self, index: int, column: str) -> Any:
-        """One cell, such as an image as it is stored."""
-        return self.texts([column], [index])[0][column]

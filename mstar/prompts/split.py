@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from math import isclose
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mstar.prompts.chosen import Chosen
-from mstar.prompts.contents import Contents, contents_of
+from mstar.prompts.contents import Contents, check_alike, contents_of
 from mstar.prompts.ids import twins
 from mstar.prompts.listed import ListedPrompts, prompt_ids
 from mstar.seeds import stable_seed
@@ -36,7 +37,8 @@ class Split(ListedPrompts):
             that do are in no part.
 
     Raises:
-        ValueError: If there is no such part, shares are not such, or the part is empty.
+        ValueError: If there is no such part, shares are not such, the part is empty, or a source that is kept apart has
+            only pixels where the other has stored bytes, or the other way round.
     """
 
     def __init__(
@@ -51,8 +53,9 @@ class Split(ListedPrompts):
         contents = contents_of(source)
         leaders = leaders_of(contents, prompt_ids(source))
         mine = drawn(leaders, seed, *bounds(part, parts))
-        for other in apart:
-            mine &= ~np.isin(leaders, leaders[shares(contents, contents_of(other))])
+        for other in map(contents_of, apart):
+            check_alike([contents, other])
+            mine &= ~np.isin(leaders, leaders[shares(contents, other)])
         self.prompts = Chosen(source, np.flatnonzero(mine))
         if not len(self.prompts):
             raise ValueError(
@@ -93,9 +96,9 @@ def bounds(part: str, parts: Mapping[str, float]) -> tuple[float, float]:
     >>> bounds("validation", {"train": 0.5, "validation": 0.25, "test": 0.25})
     (0.5, 0.75)
     """
-    before = list(parts)[: list(parts).index(part)]
-    start = sum(parts[name] for name in before)
-    return start, start + parts[part]
+    edges = [0.0, *accumulate(parts.values())]  # one part ends where the next begins, to the last bit
+    place = list(parts).index(part)
+    return edges[place], edges[place + 1]
 
 
 def drawn(leaders: NDArray[np.uint64], seed: int, start: float, end: float) -> NDArray[np.bool_]:

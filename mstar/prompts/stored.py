@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 from base64 import b64decode
 from binascii import Error as Base64Error
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,7 @@ from typing import Any
 from PIL import Image
 
 from mstar.layouts.layout import Clip, Layout
-from mstar.prompts.contents import digest
+from mstar.prompts.contents import asked, digest
 from mstar.prompts.images import inside, open_image, readable
 from mstar.prompts.records import stamp
 from mstar.prompts.rows import Place, Table
@@ -51,36 +52,46 @@ class StoredImages:
         where = Place(self.table, number, self.layout.name(row, number))
         return tuple(image for value in self._shown(row, where) for image in self._opened(value, where))
 
-    def digests(self, number: int, row: Mapping[str, Any]) -> list[int]:
-        """Digests of a row's images as they are stored; none is decoded.
+    def digests(self, number: int, row: Mapping[str, Any] | None = None) -> list[int]:
+        """Digests of a row's images as they are stored; none is decoded. Of a row without images, of its question.
 
-        Raises:
-            ValueError: If a file cannot be read.
+        A row that cannot be read has a digest of its own: the prompt is dropped when it is asked for.
         """
         where = f"{self.table.path}, row {number}"
-        return [self._digest(value, where) for value in self._shown(row, where)]
+        row = self.table.texts(self.layout.needs, [number])[0] if row is None else row
+        try:
+            parts = [self._parts(value, where) for value in self._shown(row, where)]
+            found = [self._digest(part, where) for part in parts if part]
+            return found or [asked(self.layout.read(row).published)]
+        except ValueError:
+            return [digest(b"unusable", where.encode())]
 
     def files(self, number: int, row: Mapping[str, Any]) -> list[str]:
-        """A row's images that are files of their own, as the row names them."""
-        return [name for value in self._shown(row, f"row {number}") for name in self._names(value)]
+        """A row's images that are files of their own, as the row names them; none if it cannot be read."""
+        where = f"{self.table.path}, row {number}"
+        try:
+            parts = [part for value in self._shown(row, where) for part in self._parts(value, where)]
+        except ValueError:
+            return []
+        return [part for part in parts if isinstance(part, str)]
 
     def stamp(self, name: str) -> str:
         """What changes when an image's file does; empty if it is not there."""
-        path = self.table.root / name
-        return stamp(path) if path.exists() else ""
+        try:
+            return stamp(self.table.root / name)
+        except (OSError, ValueError):
+            return ""
 
     def _shown(self, row: Mapping[str, Any], where: object) -> Sequence[Any]:
         """What a row shows."""
         if not self.table.encoded:
             return self.layout.shown(row)
-        cell = "" if self.layout.image is None else str(row[self.layout.image])
-        return [{"bytes": _decoded(text, where), "path": None} for text in self._texts(cell, where)]
+        texts = [text for cell in self.layout.shown(row) for text in self._texts(str(cell), where)]
+        return [{"bytes": _decoded(text, where), "path": None} for text in texts]
 
-    def _digest(self, value: Any, where: object) -> int:
-        stored = value.stored if isinstance(value, Clip) else value
-        if isinstance(stored, Mapping) and stored.get("bytes") is not None:
-            return digest(stored["bytes"])
-        found = [self._file_digest(name, where) for name in self._names(value)]
+    def _digest(self, parts: Sequence[bytes | str], where: object) -> int:
+        """Of an image, that of its bytes; of a clip of several frames, of theirs."""
+        found = [self._file_digest(part, where) if isinstance(part, str) else digest(part) for part in parts]
         return found[0] if len(found) == 1 else digest(*(part.to_bytes(8, "big") for part in found))
 
     def _file_digest(self, name: str, where: object) -> int:
@@ -92,17 +103,17 @@ class StoredImages:
                 self._known[name] = digest(inside(self.table.root, name, where).read_bytes())
         return self._known[name]
 
-    def _names(self, value: Any) -> list[str]:
-        """Files that hold a value, relative to the root; none if the row holds it itself."""
+    def _parts(self, value: Any, where: object) -> list[bytes | str]:
+        """What a value is stored as: bytes, or names of files relative to the root; several for a clip's frames."""
         stored = value.stored if isinstance(value, Clip) else value
         if isinstance(stored, list | tuple):
-            return [name for part in stored for name in self._names(part)]
+            return [part for frame in stored for part in self._parts(frame, where)]
         if isinstance(stored, Mapping):
-            stored = stored.get("path") if stored.get("bytes") is None else None
-        if stored is None:
-            return []
-        folder = self.table.root / str(stored)
-        if isinstance(value, Clip) and folder.is_dir():
+            stored = stored.get("path") if stored.get("bytes") is None else stored["bytes"]
+        if stored is None or isinstance(stored, bytes):
+            return [] if stored is None else [stored]
+        if isinstance(value, Clip) and os.path.isdir(self.table.root / str(stored)):
+            folder = inside(self.table.root, stored, where, folder=True)
             return sorted(f"{stored}/{file.name}" for file in folder.iterdir() if file.is_file())
         return [str(stored)]
 
@@ -116,14 +127,18 @@ class StoredImages:
         if 0 < len(cell) <= REFERENCE:
             if cell not in self._numbers:
                 raise ValueError(f"{where}: its image is that of row {cell!r}, which is not there. Fetch it again.")
-            cell = str(self.table.cell(self._numbers[cell], str(self.layout.image)))
+            row = self.table.texts(self.layout.needs, [self._numbers[cell]])[0]
+            cell = "".join(map(str, self.layout.shown(row)))
         if cell.startswith("["):
-            return [str(text) for text in ast.literal_eval(cell)]
+            try:
+                return [str(text) for text in ast.literal_eval(cell)]
+            except (SyntaxError, TypeError, ValueError) as error:
+                raise ValueError(f"{where}: its images are no list of base64 texts. Fetch it again.") from error
         return [cell] if cell else []
 
     @cached_property
     def _numbers(self) -> Mapping[str, int]:
-        rows = self.table.texts(self.layout.ids, range(len(self.table)))
+        rows = self.table.texts(self.layout.naming, range(len(self.table)))
         return {self.layout.name(row, number): number for number, row in enumerate(rows)}
 
 

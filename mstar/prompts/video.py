@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from io import BytesIO
 from itertools import islice
@@ -37,7 +38,7 @@ def open_frames(value: Any, num: int, root: Path, where: object) -> list[Image.I
     stored, path = (value.get("bytes"), value.get("path")) if isinstance(value, dict) else (None, value)
     if stored is None and path is None:
         raise ImageError(f"{where}: a video has neither bytes nor a path. Fill the cell in, or empty it.")
-    if stored is None and (root / str(path)).is_dir():
+    if stored is None and os.path.isdir(root / str(path)):
         return _of_folder(str(path), num, root, where)
     source = BytesIO(stored) if stored is not None else inside(root, path, where)
     if Path(str(path)).suffix.lower() in CONTAINERS:

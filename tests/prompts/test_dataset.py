@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from io import BytesIO
@@ -13,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from mstar.prompts import DatasetPrompts
+from mstar.prompts import DatasetPrompts, OrderedWalk
 
 ROW = {"id": "q1", "question": "2+2?", "images": "dot.png", "answer": 4, "kind": "sum", "precision": None}
 
@@ -65,7 +66,9 @@ def test_without_ids_the_row_is_the_id(tmp_path: Path) -> None:
 def test_images_are_opened_only_when_asked_for(tmp_path: Path) -> None:
     source = DatasetPrompts(write(tmp_path, ROW, {**ROW, "id": "q2", "images": "missing.png"}))
     assert (len(source), list(source.ids()), source[0].id) == (2, ["q1", "q2"], "q1")
-    with pytest.raises(ValueError, match=r"row 1 \(.*\): an image cannot be read .*missing\.png.*image_root"):
+    with pytest.raises(
+        ValueError, match=r"row 1 \(line 2, id q2\): an image cannot be read .*missing\.png.*image_root"
+    ):
         source[1]
 
 
@@ -81,7 +84,7 @@ def test_a_prompt_holds_no_image(tmp_path: Path) -> None:
 def test_a_broken_image_names_its_row(tmp_path: Path) -> None:
     path = write(tmp_path, ROW)
     (tmp_path / "dot.png").write_bytes(b"no image")
-    with pytest.raises(ValueError, match=r"prompts\.jsonl, row 0 \(.*\): an image cannot be read"):
+    with pytest.raises(ValueError, match=r"prompts\.jsonl, row 0 \(line 1, id q1\): an image cannot be read"):
         DatasetPrompts(path)[0].images[0]
 
 
@@ -92,7 +95,7 @@ def test_image_paths_may_not_leave_their_root(tmp_path: Path, outside: str) -> N
     dot().save(tmp_path / "secret.png")
     (root / "link.png").symlink_to(tmp_path / "secret.png")
     source = DatasetPrompts(write(tmp_path, {**ROW, "images": outside}), image_root=str(root))
-    with pytest.raises(ValueError, match=r"row 0 \(.*\): image '.*' lies outside image_root"):
+    with pytest.raises(ValueError, match=r"row 0 \(line 1, id q1\): image '.*' lies outside image_root"):
         source[0].images[0]
 
 
@@ -145,9 +148,34 @@ def test_two_rows_of_one_id_are_named(tmp_path: Path) -> None:
         DatasetPrompts(write(tmp_path, ROW, {**ROW, "id": "q2"}, {**ROW, "id": "q2"}))
 
 
+@pytest.mark.parametrize("fields", [{}, {"id": "{id}-{kind}"}])
+def test_a_row_without_an_id_is_named(tmp_path: Path, fields: dict[str, str]) -> None:
+    path = write(tmp_path, ROW, {**ROW, "id": None})
+    with pytest.raises(ValueError, match=r"row 1 \(line 2\): its id(, kind)? is empty.* fields: \{id: COLUMN\}"):
+        DatasetPrompts(path, fields=fields)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"images": "data:image/png;base64," + "A" * 5000}, "cannot be looked up .File name too long.*image_root"),
+        ({"video": "A" * 5000}, "cannot be looked up .File name too long"),
+        ({"images": "circle.png"}, "cannot be looked up .*image_root"),
+        ({"images": None, "question": "<image>What?"}, "1 <image> marks, but there are 0 images"),
+        ({"question": "half \ud83d"}, "surrogates not allowed"),
+    ],
+)
+def test_a_row_that_cannot_be_asked_is_dropped_by_name(tmp_path: Path, row: dict[str, Any], message: str) -> None:
+    (tmp_path / "circle.png").symlink_to("circle.png")
+    source = DatasetPrompts(write(tmp_path, ROW, {**ROW, "id": "q2", **row}))
+    good, bad = OrderedWalk(source, 1.0).prompts(0)
+    assert not good.unusable and re.search(rf"row 1 \(line 2, id q2\): .*{message}", bad.unusable)
+    assert len(bad.unusable) < 700 and len(source.contents()) == 2
+
+
 def test_an_empty_question_names_its_row(tmp_path: Path) -> None:
     source = DatasetPrompts(write(tmp_path, ROW, {**ROW, "id": "q2", "question": None}))
-    with pytest.raises(ValueError, match=r"row 1 \(.*\): 'question' is empty"):
+    with pytest.raises(ValueError, match=r"row 1 \(line 2, id q2\): 'question' is empty"):
         source[1]
 
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import sys
+from base64 import b64encode
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import datasets
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
 from mstar.layouts import Turns
-from mstar.prompts import DatasetPrompts, OrderedWalk
+from mstar.prompts import DatasetPrompts, OrderedWalk, records
 from mstar.prompts.mapped import Mapped
 from mstar.prompts.records import read_records
 from mstar.prompts.rows import Rows
@@ -57,6 +60,28 @@ FIELDS = {"question": "q", "images": "image"}
 def test_parquet(tmp_path: Path, rows: datasets.Dataset) -> None:
     rows.to_parquet(str(tmp_path / "p.parquet"))
     assert seen(DatasetPrompts(str(tmp_path / "p.parquet"), fields=FIELDS)) == SEEN
+
+
+def test_bare_bytes_and_a_name_with_brackets(tmp_path: Path, rows: datasets.Dataset) -> None:
+    table = pa.table({"q": ["what?"] * 3, "answer": list(COLOURS), "image": [png(colour) for colour in COLOURS]})
+    pq.write_table(table.slice(0, 1), tmp_path / "p1.parquet")
+    pq.write_table(table, tmp_path / "p[1].parquet")
+    assert seen(DatasetPrompts(str(tmp_path / "p[1].parquet"), fields=FIELDS)) == SEEN
+    with pytest.raises(FileNotFoundError, match=r"There is no file .*p\*\.jsonl"):
+        DatasetPrompts(str(tmp_path / "p*.jsonl"), fields=FIELDS)
+
+
+def test_a_table_of_text_with_images_inside(tmp_path: Path) -> None:
+    texts = [b64encode(png(colour)).decode() for colour in COLOURS]
+    lines = [f"what?\t{colour}\t{text}\n" for colour, text in zip(COLOURS, texts, strict=True)]
+    (tmp_path / "p.tsv").write_text(
+        "q\tanswer\timage\n" + "".join(lines) + "what?\tred\t0\n" + f"what?\tno\t[{'A' * 80}\n"
+    )
+    source = DatasetPrompts(str(tmp_path / "p.tsv"), fields=FIELDS)
+    *good, again, bad = OrderedWalk(source, 1.0).prompts(0)
+    assert [(p.id, p.question, p.answer, [image.getpixel((0, 0)) for image in p.images]) for p in good] == SEEN
+    assert [image.getpixel((0, 0)) for image in again.images] == [PIXELS[0]]  # that of row 0
+    assert source.contents().first[0] == source.contents().first[3] and "no list of base64 texts" in bad.unusable
 
 
 def test_several_parquet_files_are_one(tmp_path: Path, rows: datasets.Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,7 +163,7 @@ def write(folder: Path, *records: dict[str, Any]) -> str:
     return str(folder / "chat.json")
 
 
-def llava(asks: str, replies: str, **more: Any) -> dict[str, Any]:
+def llava(asks: Any, replies: str, **more: Any) -> dict[str, Any]:
     return {"conversations": [{"from": "human", "value": asks}, {"from": "gpt", "value": replies}], **more}
 
 
@@ -184,6 +209,8 @@ def test_trls_messages(tmp_path: Path) -> None:
             r"it has 4 turns; .*layout\.init_args\.first_only",
         ),
         ({"conversations": "hello"}, r"turns are of \[\]"),
+        (llava("<image>", "1", image="red.png"), "its question is empty"),
+        (llava([{"type": "image_url"}, {"type": "text", "text": "?"}], "1"), "parts of type image_url; only text"),
         ({"image": "red.png"}, r"turns are of \[\]"),
         (llava("<image> what?", "1", image="gone.png"), "an image cannot be read"),
     ],
@@ -213,8 +240,6 @@ def test_a_layout_names_its_columns_itself(tmp_path: Path) -> None:
 def test_a_list_is_read_a_record_at_a_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int, indent: int | None
 ) -> None:
-    from mstar.prompts import records
-
     monkeypatch.setattr(records, "CHUNK", chunk)
     values = [{"a": 'x]},{ " \\ é'}, {"a": [1, [2.5e3]]}, 12345, "s"]
     (tmp_path / "r.json").write_text(json.dumps(values, indent=indent), encoding="utf-8")
@@ -224,12 +249,43 @@ def test_a_list_is_read_a_record_at_a_time(
 
 
 @pytest.mark.parametrize(
-    ("text", "line"), [('[{"a": 1},\n{"a" 2}]', 2), ('[{"a": 1},\n\n{"a": 2}', 3), ("[1,\n,2]", 2), ("[1,\nnope]", 2)]
+    ("text", "line"),
+    [
+        ('[{"a": 1},\n{"a" 2}]', 2),
+        ('[{"a": 1},\n\n{"a": 2}', 3),
+        ("[1,\n,2]", 2),
+        ("[1,\nnope]", 2),
+        ('{"a": 1,\n"b" 2}', 2),
+        ('{"a": 1,\n"b": 2', 2),
+        ("[1,\n2]\n[3]", 2),  # two lists, one behind the other
+        ('{"a": {}\n} {"b": {}}', 2),
+        ("\n 7", 1),
+    ],
 )
-def test_a_broken_list_names_the_line(tmp_path: Path, text: str, line: int) -> None:
+@pytest.mark.parametrize("chunk", [1, 1 << 20])
+def test_a_broken_file_names_the_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, line: int, chunk: int
+) -> None:
+    monkeypatch.setattr(records, "CHUNK", chunk if text.strip()[0] in "[{" else 1 << 20)
     (tmp_path / "r.json").write_text(text)
     with pytest.raises(ValueError, match=rf"r\.json, line {line}: this is not JSON"):
         list(read_records(tmp_path / "r.json"))
+
+
+@pytest.mark.parametrize("chunk", [1, 1 << 20])
+def test_records_by_id_have_lines_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
+    monkeypatch.setattr(records, "CHUNK", chunk)
+    (tmp_path / "r.json").write_text('{"a": {"question": "half a character: \\ud83d"},\n\n "b" :\n{"question": "?"}}')
+    assert [(record.value["question"][:4], record.line) for record in read_records(tmp_path / "r.json")] == [
+        ("half", 1),
+        ("?", 4),
+    ]
+
+
+@pytest.mark.parametrize("name", ["q.jsonl", "q.json"])
+def test_lines_are_read_under_either_name_and_with_a_byte_order_mark(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text('{"question": "a"}\n{"question": "b"}\n', encoding="utf-8-sig")
+    assert [record.value["question"] for record in read_records(tmp_path / name)] == ["a", "b"]
 
 
 def test_a_file_that_changed_is_read_again(tmp_path: Path) -> None:
@@ -269,6 +325,15 @@ def test_a_video_is_frames(tmp_path: Path, form: str) -> None:
     for num, frames in ((8, PIXELS), (2, (PIXELS[0], PIXELS[2])), (1, PIXELS[1:2])):
         prompt = DatasetPrompts(path, num_frames=num)[0]
         assert [image.getpixel((0, 0)) for image in prompt.images] == list(frames) and len(prompt.images) == len(frames)
+
+
+def test_frames_inside_a_table_tell_videos_apart(tmp_path: Path) -> None:
+    stored = {colour: {"bytes": png(colour), "path": None} for colour in COLOURS}
+    clips = [[stored["red"], stored["blue"]], [stored["red"], stored["lime"]], [stored["red"], stored["blue"]], []]
+    rows = [{"question": "what?", "video": clip} for clip in clips]
+    pq.write_table(pa.Table.from_pylist([*rows, {"question": "what?"}]), tmp_path / "p.parquet")
+    first, second, again, empty, none = DatasetPrompts(str(tmp_path / "p.parquet")).contents().first.tolist()
+    assert first == again and empty == none and len({first, second, none}) == 3
 
 
 def test_frames_are_spread_evenly() -> None:

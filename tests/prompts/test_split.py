@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from mstar.benchmarks import Benchmark
+from mstar.layouts import ListedChoices
 from mstar.prompts import DatasetPrompts, Joined, Shuffled, Split, Subset, Unlabelled
 from mstar.prompts.contents import Contents, contents_of, digest
 from mstar.prompts.ids import Index, twins
-from mstar.prompts.split import leaders_of
+from mstar.prompts.rows import Rows
+from mstar.prompts.split import bounds, leaders_of
+from mstar.prompts.stored import StoredImages
+from mstar.prompts.unusable import UnusablePromptError
 from mstar.types import Prompt, PromptSource
 
 PARTS = {"train": 0.6, "validation": 0.2, "test": 0.2}
@@ -111,14 +116,44 @@ def test_what_another_source_shows_is_kept_apart(source: DatasetPrompts) -> None
     assert not shown(kept) & shown(stored) and 0 < len(kept) < len(source) - 6
 
 
+def test_a_benchmark_is_kept_apart_by_its_stored_images(source: DatasetPrompts) -> None:
+    test = Path(source.path).with_name("t.jsonl")
+    test.write_text(json.dumps({"id": "t", "question": "what?", "image": "3a.png", "answer": "1", "choices": None}))
+    layout = ListedChoices(id="id", question="question", choices="choices", answer="answer", image="image")
+    benchmark = Benchmark(Rows(str(test)), layout)
+    kept = Split(source, "train", {"train": 1.0}, apart=[benchmark])
+    assert not shown(kept) & shown(benchmark) and 0 < len(kept) < len(source)
+    with pytest.raises(ValueError, match=r"Split tells images by the bytes .* Give them all as DatasetPrompts"):
+        Split(source, "train", {"train": 1.0}, apart=[Memory(benchmark[0])])
+    with pytest.raises(ValueError, match="Split tells images by the bytes"):
+        Split(Joined([source, Memory(benchmark[0])]), "train")
+
+
+def test_a_source_that_is_read_one_by_one_may_have_prompts_that_cannot_be_asked() -> None:
+    class Broken(Memory):
+        def __getitem__(self, index: int, /) -> Prompt:
+            if index == 1:
+                raise UnusablePromptError("b", "row 1: no image")
+            return super().__getitem__(index)
+
+    found = contents_of(Broken(*(Prompt(name, "what?") for name in "abc")))
+    assert found.first[0] == found.first[2] != found.first[1] and not found.decoded
+
+
+def test_one_part_ends_where_the_next_begins() -> None:
+    parts = dict.fromkeys("abcdefghij", 0.1)
+    edges = [bounds(part, parts) for part in parts]
+    assert all(one[1] == other[0] for one, other in pairwise(edges)) and edges[0][0] == 0
+
+
 def test_digests_are_kept_until_a_file_changes(source: DatasetPrompts, monkeypatch: pytest.MonkeyPatch) -> None:
     before = contents_of(source)
 
-    def refuse(*_: object) -> list[int]:
+    def refuse(*_: object) -> int:
         raise AssertionError("an image was read again")
 
     with monkeypatch.context() as patched:
-        patched.setattr(source, "_digests", refuse)
+        patched.setattr(StoredImages, "_file_digest", refuse)
         again = contents_of(DatasetPrompts(source.path))
     assert (again.digests == before.digests).all() and (again.counts == before.counts).all()
     Image.new("RGB", (4, 4)).save(Path(source.path).parent / "0a.png")
