@@ -142,7 +142,7 @@ def test_the_layout_of_the_documentation_works(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "riddles.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     monkeypatch.syspath_prepend(str(tmp_path))
     main([
-        "validate", "-c", str(CONFIGS / "ai2d.yaml"), "-c", str(OVERLAY), "-c", str(tmp_path / "riddles.yaml"),
+        "validate", "-c", str(CONFIGS / "ai2d.yaml"), "-c", str(tmp_path / "riddles.yaml"), "-c", str(OVERLAY),
         "--data.sampling=null", says({"x": ["Answer: piano"]}), f"--trainer.default_root_dir={tmp_path / 'run'}",
     ])  # fmt: skip
     assert report(tmp_path)["benchmarks"].keys() == {"riddles"}
