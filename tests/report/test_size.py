@@ -15,8 +15,8 @@ from mstar.report.site import write_report
 from tests.report.conftest import Page
 from tests.report.runs import make_run
 
-PAINT, FILTER = 20_000.0, 3_000.0
-"""Milliseconds: ten times what idle cores take at most, for cores are shared; what it took is printed."""
+PAINT, FILTER = 2000.0, 300.0
+"""Milliseconds, of the fastest of several tries, for cores are shared."""
 FILTERS = (
     ("outcome", "0"),
     ("decision", "0"),
@@ -62,13 +62,13 @@ def test_first_paint_does_not_wait_for_all_rollouts(large: Page, capsys: pytest.
     with capsys.disabled():
         print(f"\n100,000 rollouts: first paint {told(paints)}; list of all prompts {told(ready)}")
     assert large.text("#count") == "12,500 of 12,500 groups · 100,000 responses"
-    assert min(paints) < PAINT  # the fastest of three: other tests run beside this one
+    assert min(paints) < PAINT
 
 
 def test_filters_do_not_walk_all_pages(large: Page, capsys: pytest.CaptureFixture[str]) -> None:
     large.open()
-    tries = [large.tab.evaluate(MEASURE, [list(each) for each in FILTERS]) for _ in range(3)]
-    times = [min(each) for each in zip(*tries, strict=True)]  # the fastest of three: other tests run beside this one
+    tries = [large.tab.evaluate(MEASURE, [list(each) for each in FILTERS]) for _ in range(5)]
+    times = [min(each) for each in zip(*tries, strict=True)]
     named = ", ".join(f"{name}={value or 'any'} {t:.0f}" for (name, value), t in zip(FILTERS, times, strict=True))
     with capsys.disabled():
         print(f"\n100,000 rollouts: a filter {told(times)} ({named})")
