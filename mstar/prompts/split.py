@@ -119,28 +119,36 @@ def leaders_of(contents: Contents, ids: Sequence[str]) -> NDArray[np.uint64]:
 
     Prompts stay together if they share an image, or an id, or each of them does with a third.
     """
-    links: dict[int, int] = {}
-
-    def lead(key: int) -> int:
-        while (above := links.get(key, key)) != key:
-            links[key] = links.get(above, above)
-            key = above
-        return key
-
-    def join(keys: Sequence[int]) -> None:
-        roots = [lead(key) for key in keys]
-        for root in roots:
-            links[root] = min(roots)
-
-    starts, first = contents.starts, contents.first
-    for row in np.flatnonzero(contents.counts > 1).tolist():
-        join(contents.digests[starts[row] : starts[row] + contents.counts[row]].tolist())
-    for row, twin in twins(ids):
-        join([int(first[row]), int(first[twin])])
-    linked = np.fromiter(links, np.uint64, len(links))
-    for row in np.flatnonzero(np.isin(first, linked)).tolist():
-        first[row] = lead(int(first[row]))
+    first = contents.first
+    several = np.repeat(contents.counts > 1, contents.counts)
+    same = np.array(list(twins(ids)), dtype=np.int64).reshape(-1, 2)
+    one = np.concatenate([contents.digests[several], first[same[:, 0]]])
+    other = np.concatenate([np.repeat(first, contents.counts)[several], first[same[:, 1]]])
+    keys = np.unique(np.concatenate([one, other]))
+    leaders = least_reached(len(keys), np.searchsorted(keys, one), np.searchsorted(keys, other))
+    linked = np.isin(first, keys)
+    first[linked] = keys[leaders[np.searchsorted(keys, first[linked])]]
     return first
+
+
+def least_reached(count: int, one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The least number that each of ``count`` is linked to, directly or through others ``(count,)``.
+
+    Args:
+        count: Numbers, from 0.
+        one: One end of each link ``(links,)``.
+        other: The other end ``(links,)``.
+
+    >>> least_reached(5, np.array([4, 1]), np.array([1, 2])).tolist()
+    [0, 1, 1, 3, 1]
+    """
+    least = np.arange(count)
+    while (least[one] != least[other]).any():
+        ends = least[one], least[other]
+        np.minimum.at(least, np.maximum(*ends), np.minimum(*ends))
+        while (least[least] != least).any():
+            least = least[least]
+    return least
 
 
 def shares(contents: Contents, other: Contents) -> NDArray[np.bool_]:

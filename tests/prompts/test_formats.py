@@ -297,11 +297,13 @@ def test_a_file_that_changed_is_read_again(tmp_path: Path) -> None:
 
 def test_files_are_mapped_anew_now_and_then(tmp_path: Path, rows: datasets.Dataset) -> None:
     rows.save_to_disk(str(tmp_path / "d"))
-    mapped = Mapped(Rows(str(tmp_path / "d")).open().rows.rows, stretch=2)
+    mapped = Mapped(Rows(str(tmp_path / "d")).open().rows.rows, stretch=10)
     first = mapped.rows
+    assert mapped.read(["answer"], [0])[0]["answer"] == "red" and mapped.whole  # some seven bytes
     assert [row["answer"] for row in mapped.read(["answer"], [2, 0, 1])] == ["blue", "red", "lime"]
-    assert mapped.whole and mapped.rows is not first
-    part = Mapped(first.select([1, 2]), stretch=2)
+    assert mapped.rows is first
+    assert mapped.read(["answer"], [1])[0]["answer"] == "lime" and mapped.rows is not first
+    part = Mapped(first.select([1, 2]), stretch=1)
     assert part.read(["answer"], [0])[0]["answer"] == "lime"
     with pytest.raises(IndexError, match="there are 3 rows"):
         mapped.read(["answer"], [3])

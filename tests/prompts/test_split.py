@@ -110,6 +110,20 @@ def test_what_chains_together_stays_together() -> None:
     assert leaders_of(contents, list("abcda")).tolist() == [3, 3, 3, 3, 3]
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_prompts_are_led_by_the_least_that_they_reach(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    shown = [rng.integers(1, 30, rng.integers(1, 4)).tolist() for _ in range(15)]
+    ids = [str(number) for number in rng.integers(0, 40, len(shown))]
+    groups = [({*row, name}) for row, name in zip(shown, ids, strict=True)]
+    for one, other in [*combinations(groups, 2)] * len(groups):  # long enough for any chain
+        if one & other:
+            one |= other
+            other |= one
+    least = [min(key for key in group if isinstance(key, int)) for group in groups]
+    assert leaders_of(Contents.of(shown), ids).tolist() == least
+
+
 def test_what_another_source_shows_is_kept_apart(source: DatasetPrompts) -> None:
     stored = Subset(source, 0, 6)
     kept = Split(source, "train", {"train": 1.0}, apart=[stored])
