@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal, Protocol
 
 import torch
@@ -77,14 +79,15 @@ class PretrainedBackbone:
         adapter = adapter_in(path)
         base: str = path if adapter is None else adapter.base_model_name_or_path
         quantized = {} if self.quantization is None else {"quantization_config": self._four_bit(base)}
-        model: PreTrainedModel = model_class(base, self.trust_remote_code).from_pretrained(
-            base,
-            dtype=self.dtype if self.dtype == "auto" else getattr(torch, self.dtype),
-            attn_implementation=self.attn_implementation,
-            trust_remote_code=self.trust_remote_code,
-            use_safetensors=True,
-            **quantized,
-        )
+        with plain_numbers():
+            model: PreTrainedModel = model_class(base, self.trust_remote_code).from_pretrained(
+                base,
+                dtype=self.dtype if self.dtype == "auto" else getattr(torch, self.dtype),
+                attn_implementation=self.attn_implementation,
+                trust_remote_code=self.trust_remote_code,
+                use_safetensors=True,
+                **quantized,
+            )
         processor = adapted(model, load_processor(path, self.trust_remote_code, base, **self.pixels))
         if self.quantization is not None:
             leave_in_place(model)
@@ -106,6 +109,21 @@ class PretrainedBackbone:
             bnb_4bit_quant_storage=dtype,
             llm_int8_skip_modules=outside_language(shape),
         )
+
+
+@contextmanager
+def plain_numbers() -> Iterator[None]:
+    """Make what has no type of its own in fp32, as outside of a run.
+
+    Within ``bf16-true`` Lightning makes it in bf16, and bitsandbytes 0.50 its table of what 4 bits stand for: the policy
+    would be trained beside other weights than those that its adapter is read beside later.
+    """
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 def leave_in_place(model: PreTrainedModel) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import torch
 from lightning.pytorch import LightningModule
@@ -40,6 +40,25 @@ class PartsModule(LightningModule, ABC):
     @abstractmethod
     def part_loss(self, part: Inputs) -> Share:
         """A part's share of the step's loss, and shares of what is logged: over all parts they add up."""
+
+    def to(self, *args: Any, **kwargs: Any) -> Self:
+        """Move or convert the weights; buffers that no checkpoint holds keep the type that the model made them in.
+
+        Lightning's ``bf16-true`` converts all. Rotary frequencies rounded to bf16 turn tokens some hundred places on by
+        other angles, and the policy that is trained would not be the one that is exported.
+        """
+        made = [
+            (module, name, buffer)
+            for module in self.modules()
+            for name, buffer in module._buffers.items()
+            if name in module._non_persistent_buffers_set and buffer is not None
+        ]
+        super().to(*args, **kwargs)
+        for module, name, buffer in made:
+            moved = module._buffers[name]
+            if moved is not None and moved.dtype != buffer.dtype:
+                module._buffers[name] = buffer.to(moved.device)
+        return self
 
     def training_step(self, batch: Sequence[Inputs], batch_idx: int) -> Tensor:
         """The step's loss; what is left to differentiate in it is the last part's share.

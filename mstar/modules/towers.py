@@ -1,4 +1,4 @@
-"""The parts that a vision-language model is made of, found without knowing its family."""
+"""The parts that a vision-language model is made of, found by asking the model."""
 
 from __future__ import annotations
 

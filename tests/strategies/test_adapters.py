@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from lightning.pytorch.plugins import HalfPrecision
 from peft import PeftModel
 from transformers import AutoModelForImageTextToText
 
@@ -130,6 +131,14 @@ def test_what_four_bits_leave_is_not_trained_alone(module: Any, base: Path) -> N
     made.configure_model()
     with pytest.raises(ValueError, match=r"in 4 bits are never trained.*qlora\.yaml"):
         made.configure_optimizers()
+
+
+def test_four_bits_stand_for_the_same_under_any_precision(base: Path) -> None:
+    plain, module = policy("qlora", base), policy("qlora", base)
+    plain.configure_model()
+    with HalfPrecision("bf16-true").module_init_context():
+        module.configure_model()
+    assert bits(module) == bits(plain)
 
 
 def test_nothing_to_train_is_refused(base: Path) -> None:

@@ -9,9 +9,11 @@ from typing import Any
 import lightning.pytorch.strategies.deepspeed as deepspeed
 import pytest
 import torch
+from lightning.pytorch.plugins import HalfPrecision
 from lightning.pytorch.strategies import DeepSpeedStrategy, FSDPStrategy
 
 from mstar.cli import main
+from mstar.modules.backbone import PretrainedBackbone
 from mstar.modules.logprobs import on_device
 from mstar.modules.packing import pack
 from mstar.modules.policy import PolicyModule
@@ -100,6 +102,18 @@ def test_training_is_compiled_and_sampling_is_not() -> None:
         losses.append(module.part_loss(part)[0].item())
     assert len(graphs) >= 1
     assert losses[0] == pytest.approx(losses[1], abs=1e-5)
+
+
+def test_bf16_leaves_rotary_frequencies_as_the_exported_model_has_them(base: Path) -> None:
+    def frequencies(module: torch.nn.Module) -> list[torch.Tensor]:
+        return [buffer for name, buffer in module.named_buffers() if name.endswith("inv_freq")]
+
+    plain, module = (PolicyModule(PretrainedBackbone(str(base), "bfloat16")) for _ in range(2))
+    for each in (plain, module):
+        each.configure_model()
+    HalfPrecision("bf16-true").convert_module(module)
+    assert {parameter.dtype for parameter in module.parameters()} == {torch.bfloat16}
+    assert frequencies(module) and all(map(torch.equal, frequencies(module), frequencies(plain)))
 
 
 @pytest.mark.parametrize("script", ["torchrun.sh", "slurm.sbatch"])
