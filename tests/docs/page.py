@@ -33,6 +33,7 @@ VERBS = ("skip", "build", "add", "instead", "given", "after", "setup", "file")
 COMMENT = re.compile(r'test:\s*(?P<verb>\w+)\s*(?:"(?P<only>[^"]+)")?,?\s*(?P<text>.*)', re.DOTALL)
 FENCE = re.compile(r"(?P<indent> *)```(?P<language>\S*)$")
 COMMANDS = ("mstar ", "make ", "pip ", "python ", "pytest ", "git ", ".venv")
+PIP = re.compile(r"\bpip3? (un)?install\b")
 LANGUAGES = {"bash", "python", "yaml", ""}
 """A block without a language is a picture or an output, and must not hold commands."""
 
@@ -189,3 +190,10 @@ def _check(block: Block) -> None:
         raise PageError(f"line {block.line}: this block holds a command; write ```bash, so that it is executed.")
     if block.language == "yaml" and not (block.said("file") or block.said("skip")):
         raise PageError(f"line {block.line}: say in a comment above which file this is: <!-- test: file NAME.yaml -->")
+    spared = [note.only for note in block.notes if note.verb in ("skip", "instead")]
+    for line in block.text.splitlines() if block.language == "bash" else ():
+        if PIP.search(line) and not any(line.startswith(beginning) for beginning in spared):
+            raise PageError(
+                f"line {block.line}: pip would change the environment that the tests run in; say "
+                '<!-- test: skip "pip install", REASON -->'
+            )

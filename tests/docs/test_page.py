@@ -31,15 +31,15 @@ def test_commands_are_executed_as_they_stand() -> None:
     [
         ("skip, needs a network", ("", "needs a network"), ("", "needs a network")),
         ('skip "pip", needs a network', ("", "needs a network"), ("mstar fit -c a.yaml", "")),
-        ('add "mstar" --x 1', ("pip install x", ""), ("mstar fit -c a.yaml --x 1", "")),
-        ('build "mstar", needs a GPU', ("pip install x", ""), ("mstar fit -c a.yaml --print_config", "needs a GPU")),
+        ('add "mstar" --x 1', ("git add x", ""), ("mstar fit -c a.yaml --x 1", "")),
+        ('build "mstar", needs a GPU', ("git add x", ""), ("mstar fit -c a.yaml --print_config", "needs a GPU")),
         ('instead "pip" pip --version', ("pip --version", ""), ("mstar fit -c a.yaml", "")),
     ],
 )
 def test_a_comment_does_what_it_says(comment: str, first: tuple[str, str], second: tuple[str, str]) -> None:
-    page = f"<!-- test: {comment} -->\n```bash\npip install x\nmstar fit -c a.yaml\n```"
+    page = f"<!-- test: {comment} -->\n```bash\ngit add x\nmstar fit -c a.yaml\n```"
     if comment.startswith("skip,"):
-        page = page.replace("mstar fit -c a.yaml", "pip install y")
+        page = page.replace("mstar fit -c a.yaml", "git add y")
     assert only(page) == [first, second]
 
 
@@ -100,3 +100,10 @@ def test_a_file_that_no_command_names_is_noticed(place: Place) -> None:
     assert set(place.unused) == {"a.yaml", "mine.py"}
     place.execute(use)
     assert not place.unused  # a.yaml is named, and names mine
+
+
+def test_pip_is_never_executed() -> None:
+    with pytest.raises(PageError, match="line 1: pip would change the environment"):
+        list(blocks("```bash\npip install -e .\nmstar --help\n```\n"))
+    spared = '<!-- test: skip "pip install", needs a network -->\n```bash\npip install -e .\nmstar --help\n```\n'
+    assert len(list(blocks(spared))) == 1
