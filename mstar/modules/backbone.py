@@ -115,8 +115,8 @@ class PretrainedBackbone:
 def plain_numbers() -> Iterator[None]:
     """Make what has no type of its own in fp32, as outside of a run.
 
-    Within ``bf16-true`` Lightning makes it in bf16, and bitsandbytes 0.50 its table of what 4 bits stand for: the policy
-    would be trained beside other weights than those that its adapter is read beside later.
+    Within ``bf16-true`` Lightning makes it in bf16, and bitsandbytes 0.50 its table of what 4 bits stand for: the
+    policy would be trained beside other weights than those that its adapter is read beside later.
     """
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float32)
