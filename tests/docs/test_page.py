@@ -30,10 +30,10 @@ def test_commands_are_executed_as_they_stand() -> None:
     ("comment", "first", "second"),
     [
         ("skip, needs a network", ("", "needs a network"), ("", "needs a network")),
-        ('skip "pip", needs a network', ("", "needs a network"), ("mstar fit -c a.yaml", "")),
+        ('skip "git", needs a network', ("", "needs a network"), ("mstar fit -c a.yaml", "")),
         ('add "mstar" --x 1', ("git add x", ""), ("mstar fit -c a.yaml --x 1", "")),
         ('build "mstar", needs a GPU', ("git add x", ""), ("mstar fit -c a.yaml --print_config", "needs a GPU")),
-        ('instead "pip" pip --version', ("pip --version", ""), ("mstar fit -c a.yaml", "")),
+        ('instead "git" pip --version', ("pip --version", ""), ("mstar fit -c a.yaml", "")),
     ],
 )
 def test_a_comment_does_what_it_says(comment: str, first: tuple[str, str], second: tuple[str, str]) -> None:
