@@ -18,6 +18,8 @@ MAX_PIXELS = 2**26
 """Pixels an image may have, 67 million: 200 MB once decoded. A file of a few kilobytes can claim billions."""
 SEVERAL = frozenset({"MPO", "TIFF", "ICO", "PSD"})
 """Formats in which cameras, scanners and editors put previews or pages behind the one image that is meant."""
+PROGRAMS = frozenset({"EPS"})
+"""Formats that are programs: Pillow has another program (Ghostscript) run them."""
 BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error)
 """What Pillow's readers raise on bytes that are not what they claim to be."""
 
@@ -73,8 +75,10 @@ def still(image: Image.Image, where: object) -> Image.Image:
     """One picture in RGB: of a file that moves, the frame it stands at.
 
     Raises:
-        ImageError: If it is too large, or holds numbers that have no scale.
+        ImageError: If it is too large, is a program, or holds numbers that have no scale.
     """
+    if image.format in PROGRAMS:
+        raise ImageError(f"{where}: an image is a program ({image.format}), which is not run. Save it as PNG.")
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise ImageError(

@@ -21,9 +21,11 @@ from tests.bad_input.world import GOOD, World, read
 
 Make = Callable[[Path], Any]
 NOISE = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-CANNOT = r"prompts\.jsonl, row 4 \(.*\): an image cannot be read .*Paths are relative to image_root"
-OUTSIDE = r"row 4 \(.*\): image '.*' lies outside image_root .*Set image_root to a folder that holds all images"
-ADDRESS = r"row 4 \(.*\): image '.*' is an address; nothing is fetched .*Download the images"
+CANNOT = r"prompts\.jsonl, row 4 \((line 5, )?id bad-0\): an image cannot be read .*Paths are relative to image_root"
+OUTSIDE = (
+    r"row 4 \((line 5, )?id bad-0\): image '.*' lies outside image_root .*Set image_root to a folder that holds all"
+)
+ADDRESS = r"row 4 \((line 5, )?id bad-0\): image '.*' is an address; nothing is fetched .*Download the images"
 
 
 def chunk(name: bytes, data: bytes) -> bytes:
@@ -129,33 +131,38 @@ BAD: dict[str, tuple[Make, str]] = {
     ),
     "50,000 × 50,000": (
         holding(png(50_000, 50_000)),
-        r"row 4 \(.*\): an image is too large to be opened .*Make it smaller",
+        r"row 4 \((line 5, )?id bad-0\): an image is too large to be opened .*Make it smaller",
     ),
     "13,000 × 13,000": (
         holding(png(13_000, 13_000)),
-        r"row 4 \(.*\): an image is too large to be opened .*Make it smaller",
+        r"row 4 \((line 5, )?id bad-0\): an image is too large to be opened .*Make it smaller",
     ),
     "9,000 × 9,000": (
         holding(png(9_000, 9_000)),
         r"has 9,000 × 9,000 pixels, more than the 67,108,864 that are opened",
     ),
-    "a line": (holding(png(2**31 - 1, 1)), r"row 4 \(.*\): an image is too large to be opened"),
+    "a line": (holding(png(2**31 - 1, 1)), r"row 4 \((line 5, )?id bad-0\): an image is too large to be opened"),
     "moving gif": (
         holding(moving("GIF")),
-        r"row 4 \(.*\): an image moves \(3 frames of GIF\)\. Save the frame that is meant",
+        r"row 4 \((line 5, )?id bad-0\): an image moves \(3 frames of GIF\)\. Save the frame that is meant",
     ),
-    "moving webp": (holding(moving("WEBP")), r"row 4 \(.*\): an image moves \(3 frames of WEBP\)"),
-    "moving png": (holding(moving("PNG")), r"row 4 \(.*\): an image moves \(3 frames of PNG\)"),
+    "moving webp": (holding(moving("WEBP")), r"row 4 \((line 5, )?id bad-0\): an image moves \(3 frames of WEBP\)"),
+    "moving png": (holding(moving("PNG")), r"row 4 \((line 5, )?id bad-0\): an image moves \(3 frames of PNG\)"),
     "32-bit integers": (
         tiff("I"),
-        r"row 4 \(.*\): an image holds numbers without a scale \(mode I\)\. Save it as 8-bit RGB",
+        r"row 4 \((line 5, )?id bad-0\): an image holds numbers without a scale \(mode I\)\. Save it as 8-bit RGB",
     ),
-    "floats": (tiff("F"), r"row 4 \(.*\): an image holds numbers without a scale \(mode F\)"),
+    "floats": (tiff("F"), r"row 4 \((line 5, )?id bad-0\): an image holds numbers without a scale \(mode F\)"),
     "missing": (named("nothing.png"), CANNOT),
-    "empty path": (named(""), r"row 4 \(.*\): image '' is no file"),
-    "a directory": (directory, r"row 4 \(.*\): image 'pictures' is no file"),
-    "a pipe": (pipe, r"row 4 \(.*\): image 'pipe\.png' is no file"),
-    "a zero in the path": (named("good.png\0.jpg"), r"row 4 \(.*\): image 'good.png\\x00.jpg' is no path"),
+    "empty path": (named(""), r"row 4 \((line 5, )?id bad-0\): image '' is no file"),
+    "a directory": (directory, r"row 4 \((line 5, )?id bad-0\): image 'pictures' is no file"),
+    "a pipe": (pipe, r"row 4 \((line 5, )?id bad-0\): image 'pipe\.png' is no file"),
+    "a zero in the path": (
+        named("good.png\0.jpg"),
+        r"row 4 \((line 5, )?id bad-0\): image 'good.png\\x00.jpg' is no path",
+    ),
+    "a name too long": (named("data:image/png;base64," + "A" * 5000), r"cannot be looked up \(File name too long\)"),
+    "a program": (holding(encoded("EPS")), r"row 4 \((line 5, )?id bad-0\): an image is a program \(EPS\).*Save it as"),
     "a device": (named("/dev/zero"), OUTSIDE),
     "http": (named("http://example.com/a.png"), ADDRESS),
     "https": (named("https://example.com/a.png?b=1"), ADDRESS),
@@ -195,10 +202,18 @@ def as_lists(file: Path, rows: list[dict[str, Any]]) -> Path:
 
 
 STORED = {
-    "no bytes": (b"", None, r"row 4 \(.*\): an image cannot be read .*Its bytes are in the file: fetch it again"),
-    "truncated bytes": (encoded("PNG")[:-3000], None, r"row 4 \(.*\): an image cannot be read .*fetch it again"),
-    "a bomb": (png(50_000, 50_000), None, r"row 4 \(.*\): an image is too large"),
-    "neither": (None, None, r"row 4 \(.*\): an image has neither bytes nor a path\. Fill the cell in"),
+    "no bytes": (
+        b"",
+        None,
+        r"row 4 \((line 5, )?id bad-0\): an image cannot be read .*Its bytes are in the file: fetch it again",
+    ),
+    "truncated bytes": (
+        encoded("PNG")[:-3000],
+        None,
+        r"row 4 \((line 5, )?id bad-0\): an image cannot be read .*fetch it again",
+    ),
+    "a bomb": (png(50_000, 50_000), None, r"row 4 \((line 5, )?id bad-0\): an image is too large"),
+    "neither": (None, None, r"row 4 \((line 5, )?id bad-0\): an image has neither bytes nor a path\. Fill the cell in"),
     "a path out": (None, "../secret.png", OUTSIDE),
 }
 

@@ -81,7 +81,8 @@ def test_two_prompts_of_one_id_from_memory_are_named(world: World) -> None:
 def test_an_empty_question_is_named_or_dropped(world: World, question: str | None) -> None:
     source = read(world.rows({"question": question}))
     with pytest.raises(
-        RuntimeError, match=r"1 of 5 prompts cannot .*'bad-0': .*row 4 \(.*\): 'question' is empty; fill it in"
+        RuntimeError,
+        match=r"1 of 5 prompts cannot .*'bad-0': .*row 4 \(line 5, id bad-0\): 'question' is empty; fill it in",
     ):
         world.collect(source)
     assert len(world.collect(source, max_drop_rate=0.2)) == GOOD and world.intact()
