@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from mstar.benchmarks.held_out import HeldOut, Which
 from mstar.layouts.asking import Asking
 from mstar.layouts.conversation import Conversation
 from mstar.prompts.chosen import Chosen
-from mstar.prompts.contents import Contents
 from mstar.prompts.dataset import DatasetPrompts
-from mstar.prompts.listed import ListedPrompts
-from mstar.types import Prompt
 
 FILE, IMAGES = "train_samples_all_tuning.json", "data_images"
 
 
-class MathV360K(ListedPrompts):
+class MathV360K(Chosen):
     """A part of a local copy of Zhiqiang007/MathV360K, or of a file of your own in its form (`Conversation`).
 
     Parts of one seed are disjoint; `HeldOut` says how they are drawn and what the paper leaves open.
@@ -41,18 +37,4 @@ class MathV360K(ListedPrompts):
         rows = DatasetPrompts(
             str(Path(folder) / FILE), image_root=str(Path(folder) / IMAGES), layout=Conversation(), asking=Asking()
         )
-        self.prompts = Chosen(rows, HeldOut(which, num_test, num_validation, seed).choose(len(rows)))
-
-    def __len__(self) -> int:
-        return len(self.prompts)
-
-    def __getitem__(self, index: int, /) -> Prompt:
-        return self.prompts[index]
-
-    def ids(self) -> Sequence[str]:
-        """The rows' numbers."""
-        return self.prompts.ids()
-
-    def contents(self) -> Contents:
-        """Digests of the images as they are stored."""
-        return self.prompts.contents()
+        super().__init__(rows, HeldOut(which, num_test, num_validation, seed).choose(len(rows)))

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from mstar.prompts.chosen import Chosen
-from mstar.prompts.contents import Contents
-from mstar.prompts.listed import ListedPrompts
 from mstar.seeds import run_seed, stable_seed
-from mstar.types import Prompt, PromptSource
+from mstar.types import PromptSource
 
 
-class Shuffled(ListedPrompts):
+class Shuffled(Chosen):
     """The same prompts in a random order, which depends on the seed and their number alone.
 
     Data sets often keep what belongs together in one place: all questions of an image, all images of a class. A walk
@@ -26,18 +22,4 @@ class Shuffled(ListedPrompts):
 
     def __init__(self, source: PromptSource, seed: int | None = None) -> None:
         rng = np.random.default_rng(stable_seed(run_seed(seed), "shuffled"))
-        self.prompts = Chosen(source, rng.permutation(len(source)))
-
-    def __len__(self) -> int:
-        return len(self.prompts)
-
-    def __getitem__(self, index: int, /) -> Prompt:
-        return self.prompts[index]
-
-    def ids(self) -> Sequence[str]:
-        """Their ids, in this order."""
-        return self.prompts.ids()
-
-    def contents(self) -> Contents:
-        """What they show, in this order."""
-        return self.prompts.contents()
+        super().__init__(source, rng.permutation(len(source)))

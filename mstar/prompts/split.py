@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from mstar.prompts.chosen import Chosen
 from mstar.prompts.contents import Contents, check_alike, contents_of
 from mstar.prompts.ids import twins
-from mstar.prompts.listed import ListedPrompts, prompt_ids
+from mstar.prompts.listed import prompt_ids
 from mstar.seeds import stable_seed
-from mstar.types import Prompt, PromptSource
+from mstar.types import PromptSource
 
 PARTS = {"train": 0.8, "validation": 0.1, "test": 0.1}
 
 
-class Split(ListedPrompts):
+class Split(Chosen):
     """A part of a source, drawn by a hash of the seed and of what each prompt shows.
 
     Prompts that share an image are in one part, under whatever id or file name, whichever other prompts there are; so
@@ -56,25 +56,11 @@ class Split(ListedPrompts):
         for other in map(contents_of, apart):
             check_alike([contents, other])
             mine &= ~np.isin(leaders, leaders[shares(contents, other)])
-        self.prompts = Chosen(source, np.flatnonzero(mine))
-        if not len(self.prompts):
+        super().__init__(source, np.flatnonzero(mine))
+        if not len(self):
             raise ValueError(
                 f"Split: the part {part!r} ({parts[part]}) of {len(source):,} prompts is empty; give it a larger share."
             )
-
-    def __len__(self) -> int:
-        return len(self.prompts)
-
-    def __getitem__(self, index: int, /) -> Prompt:
-        return self.prompts[index]
-
-    def ids(self) -> Sequence[str]:
-        """The part's ids, in the source's order."""
-        return self.prompts.ids()
-
-    def contents(self) -> Contents:
-        """What the part shows."""
-        return self.prompts.contents()
 
 
 def check_parts(part: str, parts: Mapping[str, float]) -> None:
