@@ -132,7 +132,13 @@ class StoredImages:
         if cell.startswith("["):
             try:
                 return [str(text) for text in ast.literal_eval(cell)]
-            except (SyntaxError, TypeError, ValueError) as error:
+            except (
+                SyntaxError,
+                TypeError,
+                ValueError,
+                RecursionError,
+                MemoryError,
+            ) as error:  # the parser's own limits
                 raise ValueError(f"{where}: its images are no list of base64 texts. Fetch it again.") from error
         return [cell] if cell else []
 
