@@ -8,7 +8,7 @@ from datetime import datetime
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from mstar import __version__
-from mstar.report.figures import Chart
+from mstar.report.charts import Chart
 from mstar.report.story import Share, Story
 from mstar.report.tally import FATES
 
