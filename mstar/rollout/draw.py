@@ -10,6 +10,7 @@ from mstar.seeds import stable_seed
 from mstar.types import Request, Sampling
 
 BLOCK = 128  # tokens summed at once when the place of a random number is looked for
+TOGETHER = 2**20  # numbers drawn from at once on a CPU: what its caches hold
 
 
 def uniforms(seed: int, request: Request, index: int, count: int) -> Tensor:
@@ -40,6 +41,14 @@ def draw(logits: Tensor, sampling: Sampling, uniform: Tensor, temperature: Tenso
     """
     if temperature is None and sampling.temperature == 0:
         return logits.argmax(-1)
+    rows = max(1, TOGETHER // logits.shape[-1]) if logits.device.type == "cpu" else len(logits)
+    cut = [slice(start, start + rows) for start in range(0, len(logits), rows)]
+    return torch.cat(
+        [_draw(logits[at], sampling, uniform[at], None if temperature is None else temperature[at]) for at in cut]
+    )
+
+
+def _draw(logits: Tensor, sampling: Sampling, uniform: Tensor, temperature: Tensor | None) -> Tensor:
     scores = logits.float()
     if temperature is not None:
         scores = scores / temperature[:, None]

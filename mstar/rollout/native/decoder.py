@@ -81,7 +81,7 @@ class Decoder:
 
     def _make_slots(self, start: Start) -> None:
         assert self.intake.shape is not None
-        self.slots = Slots(self.intake.shape)
+        self.slots = Slots(self.intake.shape, self._most_rows)
         self.attention = SlotAttention(self.slots, self.intake.prompts, self.policy.model)
         self.cache = writing_cache(self.intake.shape.layers)
         axes = start.beginning.position.shape
@@ -104,6 +104,10 @@ class Decoder:
     def _has_slot(self, start: Start) -> bool:
         """Whether memory allows another row; always if there is none."""
         return not self.live or self.taken + self.bytes_of_row(start.most_keys) <= self.intake.row_bytes
+
+    def _most_rows(self, keys: int) -> int:
+        """Rows that may come to hold so many keys."""
+        return max(1, min(self.rows, self.intake.row_bytes // self.bytes_of_row(keys)))
 
     def _seat(self, row: int, start: Start, keys: Tensor | None, values: Tensor | None) -> None:
         """Give a response a row, with the keys and values that its slot begins with."""

@@ -17,6 +17,7 @@ from mstar.rollout.native.prompts import SharedPrompts
 from mstar.rollout.native.slots import KeyShape
 
 PREFILL_TOKENS = 4096  # of one forward pass over prompts: bounds the memory it needs
+PREFILL_PIXELS = 2**22  # of one forward pass, colours counted apart: more images together are slower on a CPU
 SHARED_FROM = 48  # tokens a prompt must have for sharing to cost less than reading copies
 
 
@@ -131,7 +132,10 @@ class Intake:
 
     def _fit(self, prompts: Sequence[Encoded]) -> bool:
         """Whether these may be computed together now."""
-        if len(prompts) > 1 and len(prompts) * max(each.width for each in prompts) > PREFILL_TOKENS:
+        if len(prompts) > 1 and (
+            len(prompts) * max(each.width for each in prompts) > PREFILL_TOKENS
+            or sum(each.pixels for each in prompts) > PREFILL_PIXELS
+        ):
             return False
         tokens = sum(each.keys.shape[2] for each in self.held.values())
         if self.share:

@@ -9,7 +9,7 @@ import psutil
 import torch
 from transformers import PreTrainedModel
 
-from mstar.rollout.native.slots import capacity_for
+from mstar.rollout.native.slots import SMALLEST, capacity_for
 
 MOST_ROWS = {"cpu": 256, "cpu, packed": 512, "cuda": 512}  # more are no faster
 
@@ -52,10 +52,9 @@ def room(model: PreTrainedModel, tokens: int, share: float, rows: int | None = N
 def bytes_per_row(model: PreTrainedModel, tokens: int) -> int:
     """Most memory of one response: keys and values of its tokens, and its logits three times (raw, warped, summed).
 
-    Slots have fixed sizes and shelves of them are up to a half larger than what is in them (``Slots``); while one is
-    copied, half of what it will be is there twice.
+    A slot of each size up to the one that holds them (``Slots``).
     """
-    return capacity_for(tokens) * bytes_per_token(model) * 9 // 4 + bytes_of_logits(model)
+    return (2 * capacity_for(tokens) - SMALLEST) * bytes_per_token(model) + bytes_of_logits(model)
 
 
 def bytes_per_token(model: PreTrainedModel) -> int:

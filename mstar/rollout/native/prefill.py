@@ -33,6 +33,11 @@ class Encoded:
         return self.inputs["input_ids"].shape[1]
 
     @property
+    def pixels(self) -> int:
+        """Numbers in its images."""
+        return sum(value.numel() for value in self.inputs.values() if value.is_floating_point())
+
+    @property
     def width(self) -> int:
         """Tokens of the prompt and the tree."""
         return self.length + len(self.tree.tokens)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, CacheLayerMixin
 
+LINE = 64  # bytes of a CPU's cache line, at whose multiples reading is faster
 SMALLEST = 64  # keys the smallest slots hold; each further size holds twice as many
 
 
@@ -29,16 +33,21 @@ class KeyShape:
         return self.layers * self.heads * (self.key_size + self.value_size) * self.dtype.itemsize
 
     def keys(self, slots: int, capacity: int) -> Tensor:
-        """Room for keys: ``(layers, slots, heads, capacity, key_size)``."""
-        return torch.zeros(
-            self.layers, slots, self.heads, capacity, self.key_size, dtype=self.dtype, device=self.device
-        )
+        """Room for keys, all zero: ``(layers, slots, heads, capacity, key_size)``."""
+        return self._zeros(self.layers, slots, self.heads, capacity, self.key_size)
 
     def values(self, slots: int, capacity: int) -> Tensor:
-        """Room for values: ``(layers, slots, heads, capacity, value_size)``."""
-        return torch.zeros(
-            self.layers, slots, self.heads, capacity, self.value_size, dtype=self.dtype, device=self.device
-        )
+        """Room for values, all zero: ``(layers, slots, heads, capacity, value_size)``."""
+        return self._zeros(self.layers, slots, self.heads, capacity, self.value_size)
+
+    def _zeros(self, *shape: int) -> Tensor:
+        if self.device.type != "cpu" or 0 in shape:
+            return torch.zeros(shape, dtype=self.dtype, device=self.device)
+        # pages come as they are written to, large ones where the system has them; torch.zeros would write to them all
+        size = prod(shape) * self.dtype.itemsize
+        bare = torch.from_numpy(np.zeros(size + LINE, np.uint8))
+        start = -bare.data_ptr() % LINE
+        return bare[start : start + size].view(self.dtype).view(shape)
 
 
 def capacity_for(length: int) -> int:
@@ -54,21 +63,18 @@ def capacity_for(length: int) -> int:
 
 
 class Shelf:
-    """Slots of one size. The rows in it are its first ``len(rows)`` slots, without gaps.
+    """Slots of one size, for as many rows as may come; those in it are its first ``len(rows)`` slots, without gaps."""
 
-    There are at most half as many slots again as rows: it grows by a half, and is trimmed when a third is empty.
-    """
-
-    def __init__(self, shape: KeyShape, capacity: int) -> None:
-        self.shape, self.capacity = shape, capacity
+    def __init__(self, shape: KeyShape, slots: int, capacity: int) -> None:
+        self.capacity = capacity
         self.rows: list[int] = []
-        self.keys, self.values = shape.keys(0, capacity), shape.values(0, capacity)
+        self.used = 0  # slots that were ever written to
+        self.keys, self.values = shape.keys(slots, capacity), shape.values(slots, capacity)
 
     def append(self, row: int) -> int:
         """Give a row the next slot."""
-        if len(self.rows) == self.keys.shape[1]:
-            self._resize(len(self.rows) + max(1, len(self.rows) // 2))
         self.rows.append(row)
+        self.used = max(self.used, len(self.rows))
         return len(self.rows) - 1
 
     def remove(self, slot: int, length: int) -> None:
@@ -80,33 +86,28 @@ class Shelf:
             self.rows[slot] = self.rows[last]
         self.rows.pop()
 
-    def trim(self) -> None:
-        """Give back slots, if there are many more than rows."""
-        if 3 * len(self.rows) < 2 * self.keys.shape[1]:
-            self._resize(len(self.rows) + len(self.rows) // 4)
-
-    def _resize(self, slots: int) -> None:
-        """Copy the rows, keys first, so that only half of it is there twice."""
-        keys = self.shape.keys(slots, self.capacity)
-        keys[:, : len(self.rows)] = self.keys[:, : len(self.rows)]
-        self.keys = keys
-        values = self.shape.values(slots, self.capacity)
-        values[:, : len(self.rows)] = self.values[:, : len(self.rows)]
-        self.values = values
+    @property
+    def nbytes(self) -> int:
+        """Memory taken."""
+        slots = max(1, self.keys.shape[1])
+        return (self.keys.nbytes + self.values.nbytes) // slots * self.used
 
 
 class Slots:
     """All slots, in shelves by size.
 
     A row starts on the smallest shelf that holds it and moves to the next when it has grown: short and long responses
-    are not padded to one another, and memory follows what was written, not what might be.
+    are not padded to one another. A shelf has room for all rows that may come to stand there; on a CPU its memory is
+    taken as slots are first written to.
 
     Args:
         shape: What a token takes.
+        most_rows: How many rows may at most have slots of a capacity.
     """
 
-    def __init__(self, shape: KeyShape) -> None:
+    def __init__(self, shape: KeyShape, most_rows: Callable[[int], int]) -> None:
         self.shape = shape
+        self.most_rows = most_rows
         self.shelves: list[Shelf] = []
         self.lengths: dict[int, int] = {}
         self.place: dict[int, tuple[int, int]] = {}
@@ -114,7 +115,8 @@ class Slots:
     def reserve(self, longest: int) -> None:
         """Have a shelf for rows of that length."""
         while not self.shelves or self.shelves[-1].capacity < longest:
-            self.shelves.append(Shelf(self.shape, SMALLEST * 2 ** len(self.shelves)))
+            capacity = SMALLEST * 2 ** len(self.shelves)
+            self.shelves.append(Shelf(self.shape, self.most_rows(capacity), capacity))
 
     def add(self, row: int, keys: Tensor | None, values: Tensor | None) -> None:
         """Give a row a slot, holding the keys and values ``(layers, heads, length, size)`` it begins with, if any."""
@@ -143,8 +145,6 @@ class Slots:
 
     def advance(self) -> list[int]:
         """Make room for one more key in every row; return the rows in the order of the next batch."""
-        for shelf in self.shelves:
-            shelf.trim()  # not as rows end: their slots are mostly taken again at once
         for number, shelf in enumerate(self.shelves[:-1]):
             for row in [row for row in shelf.rows if self.lengths[row] == shelf.capacity]:
                 self._promote(row, number)
@@ -154,15 +154,17 @@ class Slots:
 
     def _promote(self, row: int, number: int) -> None:
         shelf, slot, length = self.shelves[number], self.place[row][1], self.lengths[row]
-        keys, values = shelf.keys[:, slot, :, :length].clone(), shelf.values[:, slot, :, :length].clone()
-        self.remove(row)
-        shelf.trim()
-        self._put(row, length, keys, values)
+        keys, values = shelf.keys[:, slot, :, :length], shelf.values[:, slot, :, :length]
+        last = shelf.rows[-1]
+        self._put(row, length, keys, values)  # on the next shelf
+        shelf.remove(slot, self.lengths[last])
+        if last != row:
+            self.place[last] = (number, slot)
 
     @property
     def nbytes(self) -> int:
         """Memory taken."""
-        return sum(shelf.keys.nbytes + shelf.values.nbytes for shelf in self.shelves)
+        return sum(shelf.nbytes for shelf in self.shelves)
 
 
 class Writing(CacheLayerMixin):
