@@ -132,6 +132,8 @@ def test_keys_on_a_cpu_take_memory_as_they_are_written() -> None:
     keys[0, 3] = 1
     assert keys[0, 2:5].sum(dtype=torch.float32) == 8 * 1024 * 128
     assert psutil.Process().memory_info().rss < 6e9
+    with pytest.raises(torch.OutOfMemoryError, match="allocate"):
+        SHAPE.keys(slots=2**22, capacity=2**22)
 
 
 def test_prompts_take_what_was_foreseen_and_give_it_back() -> None:

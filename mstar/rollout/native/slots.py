@@ -45,7 +45,10 @@ class KeyShape:
             return torch.zeros(shape, dtype=self.dtype, device=self.device)
         # pages come as they are written to, large ones where the system has them; torch.zeros would write to them all
         size = prod(shape) * self.dtype.itemsize
-        bare = torch.from_numpy(np.zeros(size + LINE, np.uint8))
+        try:
+            bare = torch.from_numpy(np.zeros(size + LINE, np.uint8))
+        except MemoryError as error:
+            raise torch.OutOfMemoryError(str(error)) from error
         start = -bare.data_ptr() % LINE
         return bare[start : start + size].view(self.dtype).view(shape)
 
