@@ -7,7 +7,7 @@ from typing import Any
 
 import datasets
 
-STRETCH = 1 << 24
+STRETCH = 1 << 23
 """Bytes read before the files are mapped anew."""
 
 
