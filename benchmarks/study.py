@@ -1,4 +1,4 @@
-"""The study: what each factor of M-STaR is worth on the embedded task, over seeds; writes docs/study.md.
+"""The study: what each factor of M-STaR is worth on the embedded task, over seeds; writes docs/study.md and .json.
 
 ``python -m benchmarks.study --seeds 5``: about 5 CPU-hours, for 20 arms of two or three minutes each for every seed,
 one a core. Each seed is a recipe (`mstar run`) in ``runs/study/seed<n>``, so a stopped study goes on where it stopped,
@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import yaml
@@ -20,7 +21,7 @@ import yaml
 from benchmarks.study_arms import ARMS, build_stages
 from benchmarks.study_page import difference, page, read_results
 from benchmarks.study_small import shrink
-from mstar.files import write_atomically
+from mstar.files import write_atomically, write_json
 from mstar.recipe import StageError, run_recipe
 from mstar.recipe.plan import read_yaml
 
@@ -83,7 +84,9 @@ def main(words: list[str] | None = None) -> None:
     results = read_results(asked.out, seeds, asked.arms)
     command = " ".join(["python -m benchmarks.study", *(sys.argv[1:] if words is None else words)])
     write_atomically(asked.page, page(asked.out, results, seeds, command))
-    print(f"written to {asked.page}")
+    measured = {name: {seed: asdict(one) for seed, one in found.items()} for name, found in results.items()}
+    write_json(asked.page.with_suffix(".json"), measured)
+    print(f"written to {asked.page} and, what each arm measured, beside it")
     gaps = {name: difference(found, results["control"]) for name, found in results.items() if found}
     shown = {name: {"over_control": str(gap), "seeds": gap.num} for name, gap in gaps.items()}
     print(json.dumps({**shown, "failed_seeds": failed}))
