@@ -3,8 +3,9 @@
 ``python -m benchmarks.study --seeds 5``: about 5 CPU-hours, for 20 arms of two or three minutes each for every seed,
 one a core. Each seed is a recipe (`mstar run`) in ``runs/study/seed<n>``, so a stopped study goes on where it stopped,
 and every stage can be run by hand. ``--arms top-2 random-2`` runs some arms, ``--page_only`` writes the page of what is
-there. With ``--small`` scenes are learnt by heart in seconds: it tries the machinery and measures nothing, so its page
-goes into its own folder. Run it from the project's folder. The last line is JSON.
+there; arms that the run folder lacks are taken from ``docs/study.json`` (`benchmarks.study_record`). With ``--small``
+scenes are learnt by heart in seconds: it tries the machinery and measures nothing, so its page goes into its own
+folder. Run it from the project's folder. The last line is JSON.
 """
 
 from __future__ import annotations
@@ -13,15 +14,15 @@ import argparse
 import json
 import os
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 import yaml
 
 from benchmarks.study_arms import ARMS, build_stages
 from benchmarks.study_page import difference, page, read_results
+from benchmarks.study_record import Setting, join, read_record, sources, write_record
 from benchmarks.study_small import shrink
-from mstar.files import write_atomically, write_json
+from mstar.files import write_atomically
 from mstar.recipe import StageError, run_recipe
 from mstar.recipe.plan import read_yaml
 
@@ -78,15 +79,17 @@ def main(words: list[str] | None = None) -> None:
     """Run what is not done yet, then write the page."""
     asked = parse(words)
     seeds, failed = range(asked.seeds), list[int]()
+    record, setting = asked.page.with_suffix(".json"), Setting(asked.steps, asked.control_epochs)
+    recorded = read_record(record, setting)
     if not asked.page_only:
         recipe = write_recipe(asked.out, asked.arms, asked.steps, asked.control_epochs, asked.jobs, asked.small)
         failed = [seed for seed in seeds if not run_seed(recipe, asked.out / f"seed{seed}", seed)]
-    results = read_results(asked.out, seeds, asked.arms)
+    joined = join(read_results(asked.out, seeds, NAMES), recorded)
+    results, where = joined.results, sources(asked.out, record, joined)
     command = " ".join(["python -m benchmarks.study", *(sys.argv[1:] if words is None else words)])
-    write_atomically(asked.page, page(asked.out, results, seeds, command))
-    measured = {name: {seed: asdict(one) for seed, one in found.items()} for name, found in results.items()}
-    write_json(asked.page.with_suffix(".json"), measured)
-    print(f"written to {asked.page} and, what each arm measured, beside it")
+    write_atomically(asked.page, page(results, command, where))
+    write_record(record, results, setting)
+    print(f"{where}; written to {asked.page} and, what each arm measured, beside it")
     gaps = {name: difference(found, results["control"]) for name, found in results.items() if found}
     shown = {name: {"over_control": str(gap), "seeds": gap.num} for name, gap in gaps.items()}
     print(json.dumps({**shown, "failed_seeds": failed}))

@@ -38,6 +38,8 @@ class Measured:
     """Of training, and for arms that use them of step labels and process reward."""
     unsound: list[float] = field(default_factory=list)
     """Share of kept responses whose steps are not the scene's own, by iteration."""
+    ranking: float | None = None
+    """The warm-up's alone: `ranking_auc` of the process reward, or ``None`` without two to compare."""
 
 
 Results = Mapping[str, Mapping[int, Measured]]
@@ -66,13 +68,15 @@ def read_arm(run: Path, name: str) -> Measured:
         evaluation["test"]["scaling"],
         sum(read_json(run / stage / "done.json")["cpu_seconds"] for stage in stages),
         [false_positive_rate(own) for rows in kept if (own := [row for row in rows if row["kept"]])],
+        ranking_auc(run) if name == "warmup" else None,
     )
 
 
-def ranking_auc(run: Path) -> float:
+def ranking_auc(run: Path) -> float | None:
     """How often the process reward puts a sound right response above a lucky one to the same prompt, ties half.
 
     Sound is what equals the scene's own worked response; the responses are the warm-up policy's to test scenes.
+    ``None`` if no prompt has both.
     """
     columns = ["prompt_id", "text", "verdict", "rewards"]
     rows = pq.read_table(run / "test-warmup" / "test-sampled.parquet", columns=columns).to_pylist()
@@ -80,10 +84,11 @@ def ranking_auc(run: Path) -> float:
     for row in rows:
         if row["verdict"] == "correct":
             prompts.setdefault(row["prompt_id"], []).append(row)
-    return mean_auc(
+    found = mean_auc(
         ([row["rewards"]["process"] for row in own], [row["text"].strip() == gold(name) for row in own])
         for name, own in prompts.items()
     )
+    return None if isnan(found) else found
 
 
 @dataclass(frozen=True)
@@ -120,12 +125,12 @@ def difference(one: Mapping[int, Measured], other: Mapping[int, Measured], split
     return Difference(fmean(gaps), *map(float, found.confidence_interval), len(gaps))
 
 
-def page(folder: Path, results: Results, seeds: Sequence[int], command: str) -> str:
-    """The whole page, of whatever is there."""
+def page(results: Results, command: str, sources: str) -> str:
+    """The whole page, of whatever is there; ``sources`` says where its figures were read."""
     parts = [
         "# What each factor of M-STaR is worth, on the embedded task",
-        f"Made by `{command}`; every number is read from `{folder}`.",
-        facts(folder, results, seeds),
+        f"Made by `{command}`; {sources}.",
+        facts(results),
         *(show(table, results) for table in TABLES),
         figure_2a(results),
         cleanness(results),
@@ -134,8 +139,9 @@ def page(folder: Path, results: Results, seeds: Sequence[int], command: str) -> 
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def facts(folder: Path, results: Results, seeds: Sequence[int]) -> str:
+def facts(results: Results) -> str:
     """What was run, and how well the process reward ranks."""
+    seeds = sorted({seed for arm in results.values() for seed in arm})
     sizes = {m.num_prompts for arm in results.values() for m in arm.values()}
     lines = [
         f"Seeds {', '.join(map(str, seeds))}; test scenes a seed: {', '.join(map(str, sorted(sizes))) or 'none yet'}. "
@@ -144,10 +150,9 @@ def facts(folder: Path, results: Results, seeds: Sequence[int]) -> str:
         "needs them, as a share of the control's: above 1, an arm had more than its equal-compute control. The last "
         "two columns are the paper's (MiniCPM-V-2.5): another model, other data, no intervals.",
     ]
-    runs = [folder / f"seed{seed}" for seed in seeds if seed in results.get("warmup", {})]
-    if runs:
-        found = [ranking_auc(run) for run in runs]
-        each = ", ".join("none to compare" if isnan(auc) else f"{auc:.2f}" for auc in found)
+    if warmups := results.get("warmup", {}):
+        found = [warmups[seed].ranking for seed in sorted(warmups)]
+        each = ", ".join("none to compare" if auc is None else f"{auc:.2f}" for auc in found)
         lines.append(f"The process reward puts sound right responses above lucky ones with AUC {each}, by seed.")
     return "\n".join(lines)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from math import isnan
 from pathlib import Path
 from typing import Any
@@ -9,8 +11,10 @@ from typing import Any
 import pytest
 
 from benchmarks.study import CONTROL_EPOCHS, NAMES, STEPS, parse, write_recipe
+from benchmarks.study import main as study
 from benchmarks.study_arms import ARMS, ORDERINGS, TABLES, build_stages
 from benchmarks.study_page import Measured, difference, page
+from benchmarks.study_record import Setting, join, read_record, sources, write_record
 from mstar.callbacks import ExplorationMonitor
 from mstar.cli import main
 from mstar.recipe.plan import build_argv, read_recipe, read_yaml
@@ -109,17 +113,58 @@ def test_one_seed_has_no_interval_and_none_no_difference() -> None:
     assert str(none) == "—" and none.num == 0
 
 
-def test_the_page_tells_what_appears_what_is_reversed_and_what_is_missing(tmp_path: Path) -> None:
+def test_the_page_tells_what_appears_what_is_reversed_and_what_is_missing() -> None:
     results = {
         "control": seeds(0.4, 0.42, 0.41, cpu=100.0),
         "continuous-25": seeds(0.5, 0.52, 0.53, cpu=90.0),
         "rest-em": seeds(0.6, 0.63, 0.64),
         "top-2": seeds(0.7, 0.71, 0.75, cpu=110.0),
     }
-    text = page(tmp_path, results, range(3), "command")
+    text = page(results, "command", "all read")
     assert "| going on beats going back to the warm-up policy | -10.7 [-11.0, -10.0] | is reversed |" in text
     assert "| the process reward's top 2 beat all right responses | +20.3 [+19.0, +22.0] | appears |" in text
     row = next(line for line in text.splitlines() if line.startswith("| top-2 |"))
     assert row == "| top-2 | 3 | 72.0 | 62.0 | +31.0 [+29.0, +34.0] | +20.3 [+19.0, +22.0] | 1.10 | 45.3 | 59.2 |"
     assert "| ReST-EM, 100 % | 3 |" in text and "| iterative RFT, 100 % | 0 | — | — | — | — |" in text
     assert "| top-2 | 30.0 | 20.0 |" in text and "M-STaR beats" not in text
+
+
+def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
+    file, setting = tmp_path / "study.json", Setting(600, 50)
+    results = {"control": seeds(0.4, 0.42), "warmup": {3: replace(measured(0.3), ranking=0.7)}, "top-2": {}}
+    assert read_record(file, setting) == {}
+    write_record(file, results, setting)
+    assert read_record(file, setting) == results
+    with pytest.raises(ValueError, match=r"--steps 600 --control_epochs 50\. Take the same, or another --page"):
+        read_record(file, Setting(600, 34))
+
+
+def test_a_run_is_joined_with_the_record_where_it_has_nothing() -> None:
+    own = {"warmup": seeds(0.3, 0.31), "top-2": {0: measured(0.6, cpu=7.0)}, "sft": {}}
+    recorded = {"warmup": seeds(0.3, 0.31, 0.32), "top-2": seeds(0.6, 0.61, 0.62), "control": seeds(0.4)}
+    found = join(own, recorded)
+    assert found.results["top-2"] == {0: measured(0.6, cpu=7.0), 1: measured(0.61), 2: measured(0.62)}
+    assert found.results["warmup"] == recorded["warmup"] and found.results["control"] == seeds(0.4)
+    assert found.taken == 4 and found.strangers == [] and found.results["sft"] == {}
+    said = sources(Path("runs"), Path("study.json"), found)
+    assert said == "3 of the 7 runs were read from `runs`, 4 from an earlier run's record in `study.json`"
+
+
+def test_nothing_is_taken_for_a_seed_whose_warmup_is_another_policy() -> None:
+    found = join({"warmup": seeds(0.3, 0.5)}, {"warmup": seeds(0.3, 0.31), "control": seeds(0.4, 0.41)})
+    assert found.strangers == [1] and found.results["control"] == seeds(0.4) and found.taken == 1
+    assert found.results["warmup"] == seeds(0.3, 0.5)
+    assert "of seeds 1 nothing was taken" in sources(Path("runs"), Path("study.json"), found)
+
+
+def test_page_only_shows_the_record_of_an_empty_run_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "study.json"
+    write_record(file, {"warmup": seeds(0.3), "control": seeds(0.4), "mstar": seeds(0.6)}, Setting(600, 50))
+    with pytest.raises(SystemExit) as end:
+        study(["--page_only", "--out", str(tmp_path / "runs"), "--page", str(tmp_path / "study.md")])
+    assert end.value.code == 0
+    text = (tmp_path / "study.md").read_text()
+    assert "3 from an earlier run's record in `study.json`" in text and "| M-STaR beats SFT of equal compute |" in text
+    assert read_record(file, Setting(600, 50))["mstar"] == seeds(0.6)
+    last = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert last["mstar"] == {"over_control": "+20.0", "seeds": 1} and last["failed_seeds"] == []
