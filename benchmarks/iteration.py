@@ -84,7 +84,7 @@ def written(groups: Sequence[Group]) -> list[Prompt]:
 
 def ours(module: PolicyModule, reward: ProcessRewardModule, asked: Sequence[Prompt]) -> list[Prompt]:
     """An iteration of mstar; returns what was kept."""
-    groups = sample(NativeEngine(), module, asked)
+    groups = sample(NativeEngine(dtype="float32"), module, asked)
     pairs = [(group.prompt, rollout.text) for group in groups for rollout in group]
     kept = written(select(groups, reward.score_steps([p for p, _ in pairs], [t for _, t in pairs])))
     fit(module, kept)
@@ -246,7 +246,7 @@ def main() -> None:
     asked = prompts(NAME, NUM_PROMPTS)
     few = asked[:PLAIN_PROMPTS]
     end_sooner(module, asked)
-    sizes = [len(r.tokens) for g in sample(NativeEngine(), module, asked) for r in g]
+    sizes = [len(r.tokens) for g in sample(NativeEngine(dtype="float32"), module, asked) for r in g]
     print(f"responses of {statistics.mean(sizes):.0f} tokens, {sum(s == SAMPLING.max_new_tokens for s in sizes)} cut")
     names = {prompt.id for prompt in few}
     kept = [prompt for prompt in ours(module, reward, asked) if prompt.id in names]

@@ -37,7 +37,7 @@ from mstar.rollout.native.packed import can_pack
 from mstar.types import Prompt, Request, Sampling
 
 RESPONSES = 16
-NUM_PROMPTS = {"tiny": 32, "mid": 32, "small": 16}  # of the native engine
+NUM_PROMPTS = {"tiny": 32, "mid": 32, "small": 32}  # of the native engine
 GENERATED = {"tiny": 8, "mid": 4, "small": 2}  # of generate, whose rate does not depend on it
 BATCHES = {"tiny": (1, 4, 8), "mid": (1, 2, 4), "small": (1, 2)}  # prompts a call of generate
 SAMPLING = Sampling(num_responses=1, max_new_tokens=200)
@@ -111,7 +111,9 @@ def measure(name: str, machine: Machine) -> dict[str, Any]:
     asked = prompts(name, NUM_PROMPTS[name])
     sizes = [lengths(RESPONSES, seed=i) for i in range(len(asked))]
     few, few_sizes = asked[: GENERATED[name]], sizes[: GENERATED[name]]
-    engines = {"native": NativeEngine()} | ({"native, bf16": NativeEngine(dtype="bfloat16")} if can_pack() else {})
+    engines = {"native": NativeEngine(dtype="float32")} | (
+        {"native, bf16": NativeEngine(dtype="bfloat16")} if can_pack() else {}
+    )
     with PolicyModule(Sized(name)).inference() as policy:
         print(f"--- {name}")
         policies = {"": policy} | ({", bf16": rounded(policy)} if can_pack() else {})
@@ -194,7 +196,7 @@ def rates(name: str) -> dict[str, dict[int, float]]:
 
 def _rate(policy: Policy, name: str, num: int, n: int) -> float:
     asked, sizes = prompts(name, num), [lengths(n, seed=i) for i in range(num)]
-    engine = NativeEngine()
+    engine = NativeEngine(dtype="float32")
     began = time.process_time()
     by_native(policy, asked, sizes, engine)
     rate = num * n / (time.process_time() - began)

@@ -84,7 +84,7 @@ def by_native(policy: Policy, asked: Sequence[Prefix]) -> None:
         for number, prefix in enumerate(asked)
         for i, size in enumerate(prefix.sizes)
     ]
-    groups = list(NativeEngine().generate(policy, requests, SAMPLING, seed=0))
+    groups = list(NativeEngine(dtype="float32").generate(policy, requests, SAMPLING, seed=0))
     written = sum(len(r.tokens) for group in groups for r in group)
     assert written == sum(len(prefix.tokens) * COMPLETIONS + sum(prefix.sizes) for prefix in asked)
 

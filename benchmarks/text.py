@@ -71,7 +71,7 @@ def native_rates(case: dict[str, Any]) -> dict[str, list[float]]:
     numbers: Any = Numbers(tokenizer)
     policy = Policy(model.eval(), Renderer(numbers))
     asked = [Prompt(f"p{i}", " ".join(map(str, ids))) for i, ids in enumerate(case["prompts"])]
-    engines = {"fp32": NativeEngine()} | ({"bf16": NativeEngine(dtype="bfloat16")} if can_pack() else {})
+    engines = {"fp32": NativeEngine(dtype="float32")} | ({"bf16": NativeEngine(dtype="bfloat16")} if can_pack() else {})
     rates: dict[str, list[float]] = {name: [] for name in engines}
     with torch.no_grad(), endless(policy):
         for repeat in range(REPEATS + 1):

@@ -51,7 +51,8 @@ def draw(logits: Tensor, sampling: Sampling, uniform: Tensor, temperature: Tenso
 def _draw(logits: Tensor, sampling: Sampling, uniform: Tensor, temperature: Tensor | None) -> Tensor:
     scores = logits.float()
     if temperature is not None:
-        scores = scores / temperature[:, None]
+        if bool((temperature != 1).any()):
+            scores = scores / temperature[:, None]
     elif sampling.temperature != 1:
         scores = scores / sampling.temperature
     if sampling.top_k:
@@ -76,7 +77,9 @@ def _nucleus(scores: Tensor, top_p: float) -> Tensor:
 def _place(weights: Tensor, uniform: Tensor) -> Tensor:
     """The token at whose weight the running sum passes ``uniform`` of the whole: first its block, then within it."""
     rows, size = weights.shape
-    weights = pad(weights, (0, -size % BLOCK)).view(rows, -1, BLOCK)
+    if size % BLOCK:
+        weights = pad(weights, (0, -size % BLOCK))
+    weights = weights.view(rows, -1, BLOCK)
     sums = weights.sum(-1)
     running = sums.cumsum(-1)
     wanted = uniform[:, None] * running[:, -1:]

@@ -1,6 +1,8 @@
-"""The linear layers in bf16."""
+"""The linear layers by oneDNN, in fp32 and in bf16, and what else is rounded then."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import pytest
 import torch
@@ -8,9 +10,11 @@ from torch import Tensor, nn
 
 from mstar.demo.scenes import DigitScenes
 from mstar.modules.policy import Policy
-from mstar.rollout.native import NativeEngine
+from mstar.rollout.native import NativeEngine, blocks
+from mstar.rollout.native.attention import attend
 from mstar.rollout.native.packed import PackedLinears, can_pack
-from mstar.types import Request, Sampling
+from mstar.types import Request, Rollout, Sampling
+from tests.architectures import ARCHITECTURES
 from tests.policies import policy
 
 needs_bf16 = pytest.mark.skipif(not can_pack(), reason="this CPU has no instructions for bf16")
@@ -22,28 +26,115 @@ def requests(num: int) -> list[Request]:
     return [Request(scenes[i]) for i in range(num)]
 
 
+def product(dtype: torch.dtype) -> tuple[nn.Linear, Tensor, Tensor, Tensor]:
+    """A layer of a policy, an input, and its product by itself and packed."""
+    with policy().inference() as ready:
+        layer = next(module for module in ready.model.modules() if type(module) is nn.Linear)
+        x = torch.randn(5, 3, layer.in_features)
+        plain = layer(x)
+        (packed,) = PackedLinears(ready.model, dtype).around(layer(x) for _ in range(1))
+        return layer, x, plain, packed
+
+
+def sampled(dtype: Any, share: bool) -> Rollout:
+    """A greedy response."""
+    engine = NativeEngine(dtype=dtype, logprobs=True, share=share)
+    with policy().inference() as ready:
+        return next(engine.generate(ready, requests(1), GREEDY, seed=0)).rollouts[0]
+
+
 @needs_bf16
 def test_products_are_those_of_rounded_numbers() -> None:
-    layer, x = nn.Linear(48, 32), torch.randn(5, 3, 48)
-    plain: Tensor = layer(x)
-    (packed,) = PackedLinears(nn.Sequential(layer)).around(layer(x) for _ in range(1))
+    layer, x, plain, packed = product(torch.bfloat16)
     exact = nn.functional.linear(x.bfloat16().float(), layer.weight.bfloat16().float(), layer.bias.bfloat16().float())
     assert packed.dtype == torch.float32
     torch.testing.assert_close(packed, exact, rtol=2**-7, atol=1e-6)  # one rounding to bf16, of the result
     assert not torch.equal(packed, plain)
 
 
+def test_products_in_fp32_are_the_layers_own() -> None:
+    _, _, plain, packed = product(torch.float32)
+    torch.testing.assert_close(packed, plain, rtol=1e-5, atol=1e-6)
+
+
 @needs_bf16
-def test_log_probabilities_are_near_those_of_the_policy() -> None:
+@pytest.mark.parametrize("share", [True, False])
+def test_log_probabilities_are_near_those_of_the_policy(share: bool) -> None:
+    one, other = (sampled(dtype, share) for dtype in ("auto", "bfloat16"))
+    assert one.logprobs is not None and other.logprobs is not None
+    assert one.logprobs != other.logprobs
+    assert one.logprobs[0] == pytest.approx(other.logprobs[0], abs=0.05)
+
+
+@pytest.mark.parametrize("share", [True, False])
+def test_in_fp32_the_policy_is_the_same(share: bool) -> None:
+    one, other = (sampled(dtype, share) for dtype in ("auto", "float32"))
+    assert one.tokens == other.tokens and one.logprobs is not None
+    assert other.logprobs == pytest.approx(one.logprobs, abs=1e-4)
+
+
+@needs_bf16
+def test_keys_and_values_are_kept_in_bf16() -> None:
+    engines = {dtype: NativeEngine(dtype=dtype, rows=2) for dtype in ("float32", "bfloat16")}
     with policy().inference() as ready:
-        found = {
-            dtype: next(iter(NativeEngine(dtype=dtype, logprobs=True).generate(ready, requests(1), GREEDY, seed=0)))
-            for dtype in ("auto", "bfloat16")
-        }
-    one, other = (found[dtype].rollouts[0].logprobs for dtype in ("auto", "bfloat16"))
-    assert one is not None and other is not None
-    assert one != other
-    assert one[0] == pytest.approx(other[0], abs=0.05)
+        for engine in engines.values():
+            list(engine.generate(ready, requests(2), GREEDY, seed=0))
+    assert engines["float32"].account.cache_bytes == 2 * engines["bfloat16"].account.cache_bytes
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_queries_in_fp32_attend_to_keys_in_bf16(masked: bool) -> None:
+    query, keys, values = (torch.randn(3, 2, count, 8) for count in (5, 7, 7))
+    mask = torch.zeros(3, 1, 1, 7)
+    if masked:
+        mask[1, ..., 4:] = -torch.inf
+    exact, mass = attend(query, keys.bfloat16().float(), values.bfloat16().float(), mask, None)
+    found, found_mass = attend(query, keys.bfloat16(), values.bfloat16(), mask, None)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, exact, rtol=0, atol=0.03)
+    torch.testing.assert_close(found_mass, mass, rtol=0, atol=0.03)
+
+
+class Attention(nn.Module):
+    """What attention needs to know of a module."""
+
+    def __init__(self, is_causal: bool = False) -> None:
+        super().__init__()
+        self.is_causal = is_causal
+
+
+@pytest.mark.parametrize("scores", [2**20, 200, 30])  # all heads at once, some, parts of one
+def test_images_are_attended_to_in_blocks(scores: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blocks, "SCORES", scores)
+    monkeypatch.setattr(blocks, "FEWEST_ROWS", 3)
+    query, key, value = (torch.randn(2, 9, 3, 8).transpose(1, 2) for _ in range(3))
+    found, _ = blocks.attend(Attention(), query, key, value, None, scaling=0.3)
+    exact = nn.functional.scaled_dot_product_attention(query, key, value, scale=0.3).transpose(1, 2)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, exact, rtol=0, atol=0.03)
+    assert not torch.equal(found, exact)
+
+
+def test_masked_and_causal_attention_stays_as_it_is() -> None:
+    query, key, value = (torch.randn(1, 2, 5, 8) for _ in range(3))
+    attention = nn.functional.scaled_dot_product_attention
+    mask = torch.rand(1, 1, 5, 5) > 0.3
+    mask[..., 0] = True
+    found, _ = blocks.attend(Attention(), query, key, value, mask)
+    assert torch.equal(found, attention(query, key, value, mask).transpose(1, 2))
+    found, _ = blocks.attend(Attention(is_causal=True), query, key, value, None)
+    assert torch.equal(found, attention(query, key, value, is_causal=True).transpose(1, 2))
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_the_vision_tower_attends_in_blocks_only_while_it_is_asked_to(architecture: str) -> None:
+    model, _ = ARCHITECTURES[architecture]()
+    found = {name: m.config._attn_implementation for name, m in model.named_modules() if "is_causal" in vars(m)}
+    assert set(found.values()) == {"sdpa"}
+    with blocks.installed(model):
+        inside = {name: m.config._attn_implementation for name, m in model.named_modules() if name in found}
+    assert {name: kind == blocks.NAME for name, kind in inside.items()} == {name: "vis" in name for name in found}
+    assert {m.config._attn_implementation for n, m in model.named_modules() if n in found} == {"sdpa"}
 
 
 @needs_bf16
@@ -70,15 +161,16 @@ def test_weights_trained_in_between_are_used() -> None:
     assert before != after
 
 
-@needs_bf16
-def test_other_weights_are_refused() -> None:
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("bfloat16", marks=needs_bf16)])
+def test_other_weights_are_refused(dtype: Any) -> None:
     with policy().inference() as ready:
         half = Policy(ready.model.to(torch.float16), ready.renderer)  # type: ignore[arg-type]
-        with pytest.raises(ValueError, match=r"fp32.*_proj has others\. Set engine\.dtype to auto"):
-            next(NativeEngine(dtype="bfloat16").generate(half, requests(1), GREEDY, seed=0))
+        with pytest.raises(ValueError, match=rf"{dtype}.*fp32.*_proj has others\. Set engine\.dtype to auto"):
+            next(NativeEngine(dtype=dtype).generate(half, requests(1), GREEDY, seed=0))
 
 
-def test_a_machine_that_cannot_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mstar.rollout.native.packed.can_pack", lambda: False)
-    with policy().inference() as ready, pytest.raises(ValueError, match="set it to auto"):
-        next(NativeEngine(dtype="bfloat16").generate(ready, requests(1), GREEDY, seed=0))
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_machine_that_cannot_is_told(dtype: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mstar.rollout.native.packed.can_pack", lambda _dtype: False)
+    with policy().inference() as ready, pytest.raises(ValueError, match=f"{dtype}.*set it to auto"):
+        next(NativeEngine(dtype=dtype).generate(ready, requests(1), GREEDY, seed=0))

@@ -52,10 +52,16 @@ class SlotAttention:
                 held = torch.tensor([lengths[row] for row in shelf.rows], device=device)
                 longest = max(lengths[row] for row in shelf.rows)
                 mask = self._mask(held, longest) if min(lengths[row] for row in shelf.rows) < longest else None
-                self.parts.append((slice(start, start + len(shelf.rows)), number, longest, held - 1, mask))
-                start += len(shelf.rows)
+                rows = slice(start, start := start + len(shelf.rows))
+                self.parts.append((rows, number, longest, self._ends(held, shelf.capacity), mask))
         if self.prompts is not None:
             self._group(owners)
+
+    def _ends(self, held: Tensor, capacity: int) -> Tensor:
+        """Where the newest key of each row and head stands among all of a shelf's: ``(rows * heads,)``."""
+        heads = self.slots.shape.heads
+        begins = torch.arange(len(held) * heads, device=held.device) * capacity
+        return begins + (held - 1).repeat_interleave(heads)
 
     def _mask(self, held: Tensor, longest: int) -> Tensor:
         beyond = torch.arange(longest, device=held.device) >= held[:, None]
@@ -63,19 +69,24 @@ class SlotAttention:
         return mask.masked_fill_(beyond, -torch.inf)[:, None, None]  # (rows, 1, 1, longest)
 
     def _group(self, owners: Sequence[int]) -> None:
-        """Where each row's query stands among those of its prompt: ``(prompts, widest group)``, padded with row 0."""
+        """Where each row's queries stand among those of its prompt, by key head.
+
+        ``gather`` ``(prompts * heads * widest group,)``, padded with row 0, and ``back`` ``(rows * heads,)``.
+        """
         assert self.prompts is not None
+        heads = self.slots.shape.heads
         members: dict[int, list[int]] = {}
         for position, owner in enumerate(owners):
             members.setdefault(owner, []).append(position)
         widest, top = max(map(len, members.values())), max(members) + 1
-        gather, back = [0] * (top * widest), [0] * len(owners)
+        row = torch.zeros(top, widest, dtype=torch.long)
+        place = torch.zeros(len(owners), dtype=torch.long)
         for owner, positions in members.items():
-            for column, position in enumerate(positions):
-                gather[owner * widest + column] = position
-                back[position] = owner * widest + column
-        device = self.slots.shape.device
-        self.gather, self.back = torch.tensor(gather, device=device), torch.tensor(back, device=device)
+            row[owner, : len(positions)] = torch.tensor(positions)
+            place[positions] = owner * heads * widest + torch.arange(len(positions))
+        head = torch.arange(heads)
+        self.gather = (row[:, None] * heads + head[:, None]).flatten().to(self.slots.shape.device)
+        self.back = (place[:, None] + head * widest).flatten().to(self.slots.shape.device)
         self.groups, self.widest = top, widest
         self.reach, self.prompt_mask = self.prompts.mask(sorted(members), top)
 
@@ -105,8 +116,7 @@ class SlotAttention:
         """Attend from one token a row; ``query`` ``(rows, heads, 1, size)`` gives ``(rows, 1, heads, size)``."""
         layer: int = module.layer_idx  # type: ignore[assignment]
         rows, heads, _one, size = query.shape
-        # Under autocast rotated queries and keys are fp32 beside values of the lower precision.
-        query, key, value = (each.to(self.slots.shape.dtype) for each in (query, key, value))
+        key, value = key.to(self.slots.shape.dtype), value.to(self.slots.shape.dtype)
         shared = key.shape[1]
         query = query.reshape(rows, shared, heads // shared, size)  # queries of one key head are rows of one matrix
         found = [self._own(layer, query, key, value, part, scaling) for part in self.parts]
@@ -118,19 +128,18 @@ class SlotAttention:
     def _own(
         self, layer: int, query: Tensor, key: Tensor, value: Tensor, part: Any, scaling: float | None
     ) -> tuple[Tensor, Tensor]:
-        where, number, longest, last, mask = part
+        where, number, longest, ends, mask = part
         shelf, count = self.slots.shelves[number], where.stop - where.start
         keys, values = shelf.keys[layer], shelf.values[layer]
-        rows = torch.arange(count, device=keys.device)
-        keys[rows, :, last] = key[where, :, 0]
-        values[rows, :, last] = value[where, :, 0]
+        for held, new in ((keys, key), (values, value)):
+            held.view(-1, held.shape[-1]).index_copy_(0, ends, new[where].reshape(-1, held.shape[-1]))
         return attend(query[where], keys[:count, :, :longest], values[:count, :, :longest], mask, scaling)
 
     def _with_prompt(self, layer: int, query: Tensor, out: Tensor, mass: Tensor, scaling: float | None) -> Tensor:
         assert self.prompts is not None
-        _rows, shared, each, size = query.shape
-        grouped = query.index_select(0, self.gather).view(self.groups, self.widest, shared, each, size)
-        grouped = grouped.transpose(1, 2).reshape(self.groups, shared, self.widest * each, size)
+        rows, shared, each, size = query.shape
+        grouped = query.reshape(rows * shared, each, size).index_select(0, self.gather)
+        grouped = grouped.view(self.groups, shared, self.widest * each, size)
         keys, values = self.prompts.keys[layer], self.prompts.values[layer]
         theirs, their_mass = attend(
             grouped,
@@ -139,10 +148,8 @@ class SlotAttention:
             self.prompt_mask,
             scaling,
         )
-        theirs = theirs.view(self.groups, shared, self.widest, each, -1).transpose(1, 2)
-        theirs = theirs.reshape(self.groups * self.widest, shared, each, -1).index_select(0, self.back)
-        their_mass = their_mass.view(self.groups, shared, self.widest, each).transpose(1, 2)
-        their_mass = their_mass.reshape(self.groups * self.widest, shared, each).index_select(0, self.back)
+        theirs = theirs.reshape(len(self.gather), each, -1).index_select(0, self.back).view(rows, shared, each, -1)
+        their_mass = their_mass.reshape(len(self.gather), each).index_select(0, self.back).view(rows, shared, each)
         return torch.lerp(theirs, out, torch.sigmoid(mass - their_mass)[..., None].to(out.dtype))
 
 
@@ -153,7 +160,7 @@ def attend(
 
     Args:
         query: ``(rows, heads, queries, size)``.
-        keys: ``(rows, heads, T, size)``.
+        keys: ``(rows, heads, T, size)``; in bf16 beside queries in fp32, the products are made in bf16.
         values: ``(rows, heads, T, value size)``.
         mask: Added to the scores, ``(rows, 1, 1, T)``; ``None`` for all zero.
         scaling: Of the scores; ``None`` is ``size ** -0.5``.
@@ -161,13 +168,17 @@ def attend(
     Returns:
         ``(rows, heads, queries, value size)`` and ``(rows, heads, queries)``.
     """
-    if query.device.type == "cpu" and keys.shape[-1] == values.shape[-1]:
+    if query.device.type == "cpu" and query.dtype == keys.dtype and keys.shape[-1] == values.shape[-1]:
         # The kernel behind scaled_dot_product_attention on CPUs, which also gives the denominator.
         out, mass = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
             query, keys, values, 0.0, False, attn_mask=mask, scale=scaling
         )
         return out, mass
-    scores = (query @ keys.transpose(-1, -2)).float() * (query.shape[-1] ** -0.5 if scaling is None else scaling)
-    scores = scores if mask is None else scores + mask
-    mass = scores.logsumexp(-1)
-    return torch.exp(scores - mass[..., None]).to(values.dtype) @ values, mass
+    scores = (query.to(keys.dtype) @ keys.transpose(-1, -2)).float()
+    scores *= query.shape[-1] ** -0.5 if scaling is None else scaling
+    scores = scores if mask is None else scores.add_(mask)
+    top = scores.amax(-1, keepdim=True)
+    weights = scores.sub_(top).exp_()
+    total = weights.sum(-1, keepdim=True)
+    out = (weights.to(values.dtype) @ values).to(query.dtype) / total.to(query.dtype)
+    return out, (top + total.log())[..., 0]

@@ -48,7 +48,7 @@ class Decoder:
         self.stops = StopTexts(policy.renderer)
         self.intake = Intake(policy, room, share, account)
         self.live: dict[int, Response] = {}
-        self.bytes_of_row = cache(partial(bytes_per_row, policy.model))
+        self.bytes_of_row = cache(partial(bytes_per_row, policy.model, room.rounded))
         self.reserved: dict[int, int] = {}  # bytes that each live row may come to take
         self.taken = 0  # of all of them
         self.free = list(range(self.rows - 1, -1, -1))

@@ -44,9 +44,11 @@ class NativeEngine:
             shares prompts that are long enough for it to be faster.
         memory: Share of the memory that is free at the start which keys and values may take, in (0, 1]. Out of memory
             all the same, the engine goes on with half the rows; nothing finished is lost.
-        dtype: ``auto`` samples from the policy as it is. ``bfloat16`` rounds the inputs and weights of linear layers
-            to bf16, on CPUs that have instructions for it: faster from a few million weights on
-            (``benchmarks/rollout.py``), but responses and their log-probabilities are those of the rounded policy.
+        dtype: ``auto`` samples from the policy as it is. ``float32`` packs the weights of a policy in fp32 for oneDNN,
+            a second copy of them: the same policy, faster on CPUs (``benchmarks/rollout.py``). ``bfloat16`` rounds
+            the inputs and weights of linear layers, keys and values, and attention scores to bf16, on CPUs that have
+            instructions for it: faster still from a few million weights on, but responses and their log-probabilities
+            are those of the rounded policy.
     """
 
     def __init__(
@@ -55,7 +57,7 @@ class NativeEngine:
         logprobs: bool = False,
         share: bool | None = None,
         memory: float = 0.5,
-        dtype: Literal["auto", "bfloat16"] = "auto",
+        dtype: Literal["auto", "float32", "bfloat16"] = "auto",
     ) -> None:
         if rows is not None and rows < 1:
             raise ValueError(f"engine.rows is {rows}; give 1 or more.")
@@ -73,9 +75,8 @@ class NativeEngine:
         if not requests:
             return
         groups = Finished(policy, requests, sampling)
-        packed = PackedLinears(policy.model) if self.dtype == "bfloat16" else None
-        around = packed.around if packed else iter
-        fits = room(policy.model, groups.longest, self.memory, self.rows, packed=packed is not None)
+        around = iter if self.dtype == "auto" else PackedLinears(policy.model, getattr(torch, self.dtype)).around
+        fits = room(policy.model, groups.longest, self.memory, self.rows, rounded=self.dtype == "bfloat16")
         while True:
             decoder = self._decoder(policy, seed, fits)
             try:

@@ -17,7 +17,7 @@ from mstar.rollout.native.prompts import SharedPrompts
 from mstar.rollout.native.slots import KeyShape
 
 PREFILL_TOKENS = 4096  # of one forward pass over prompts: bounds the memory it needs
-PREFILL_PIXELS = 2**22  # of one forward pass, colours counted apart: more images together are slower on a CPU
+PREFILL_PIXELS = 2**21  # of one forward pass, colours counted apart: more images together are slower on a CPU
 SHARED_FROM = 48  # tokens a prompt must have for sharing to cost less than reading copies
 
 
@@ -54,7 +54,7 @@ class Intake:
 
     def __init__(self, policy: Policy, room: Room, share: bool | None, account: Account) -> None:
         self.policy, self.room, self.share, self.account = policy, room, share, account
-        self.token_bytes = bytes_per_token(policy.model)
+        self.token_bytes = bytes_per_token(policy.model, room.rounded)
         self.shape: KeyShape | None = None
         self.prompts: SharedPrompts | None = None
         self.starts: deque[Start] = deque()
@@ -148,7 +148,7 @@ class Intake:
 
     def _keep(self, work: Sequence[Sequence[Job]], filled: Sequence[Filled]) -> None:
         if self.shape is None:
-            self.shape = key_shape(filled[0])
+            self.shape = self.room.kept(key_shape(filled[0]))
             self.prompts = SharedPrompts(self.shape) if self.share else None
         if self.prompts is not None:
             self.prompts.reserve(len(filled), max(each.length for each in filled))
