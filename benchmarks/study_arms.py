@@ -26,8 +26,8 @@ def top(k: int) -> Settings:
 
 RANDOM: Settings = {"class_path": f"{SELECT}.RandomK", "init_args": {"k": 2}}
 ABOVE: Settings = {"class_path": f"{SELECT}.AboveThreshold", "init_args": {"alpha": 0.2, "by": "process"}}
-"""The paper states no threshold. This process reward is how often the warm-up policy would get it right from a step on, at
-its worst step, and on prompts trained on it came no higher than 0.22 to 0.37: above 0.5 there is nothing."""
+"""The paper states no threshold. This process reward is how often the warm-up policy would get it right from a step on,
+at the worst step; on prompts trained on it came no higher than 0.22 to 0.37: above 0.5 there is nothing."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ ones that the recorded arms began from.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from benchmarks.study_page import Measured, Results
@@ -62,17 +62,26 @@ def join(own: Results, recorded: Results) -> Joined:
     """Add to a run's figures the recorded ones that it lacks.
 
     An arm is paired with others of its seed because all began from one warm-up policy. Where the run has a seed's
-    warm-up, its accuracies must be the recorded ones to the digit; a CPU that calculates otherwise gives others.
+    warm-up, its accuracies must be the recorded ones to the digit; a CPU that calculates otherwise gives others. CPU
+    seconds of the record are turned into the run's by how long that warm-up took in each.
     """
     ours, theirs = own.get("warmup", {}), recorded.get("warmup", {})
     both = ours.keys() & theirs.keys()
     strangers = sorted(seed for seed in both if ours[seed].accuracy != theirs[seed].accuracy)
     results, taken = {name: dict(found) for name, found in own.items()}, 0
     for name, found in recorded.items():
-        gaps = {seed: one for seed, one in found.items() if seed not in own.get(name, {}) and seed not in strangers}
+        missing = {seed: one for seed, one in found.items() if seed not in own.get(name, {}) and seed not in strangers}
+        gaps = {seed: _timed(one, ours.get(seed), theirs.get(seed)) for seed, one in missing.items()}
         taken += len(gaps)
         results[name] = dict(sorted({**results.get(name, {}), **gaps}.items()))
     return Joined(results, taken, strangers)
+
+
+def _timed(one: Measured, ours: Measured | None, theirs: Measured | None) -> Measured:
+    """A recorded arm with CPU seconds of the machine that the run was made on."""
+    if ours is None or theirs is None:
+        return one
+    return replace(one, cpu_seconds=round(one.cpu_seconds * ours.cpu_seconds / theirs.cpu_seconds, 3))
 
 
 def sources(folder: Path, file: Path, joined: Joined) -> str:
@@ -80,7 +89,7 @@ def sources(folder: Path, file: Path, joined: Joined) -> str:
     total = sum(map(len, joined.results.values()))
     found = f"{total - joined.taken} of the {total} runs were read from `{folder}`"
     if joined.taken:
-        found += f", {joined.taken} from an earlier run's record in `{file.name}`"
+        found += f", {joined.taken} from an earlier run's record in `{file.name}`, CPU times turned into this machine's"
     if joined.strangers:
         seeds = ", ".join(map(str, joined.strangers))
         found += f"; of seeds {seeds} nothing was taken from the record, whose warm-up policies are others"

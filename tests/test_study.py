@@ -141,13 +141,18 @@ def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 def test_a_run_is_joined_with_the_record_where_it_has_nothing() -> None:
     own = {"warmup": seeds(0.3, 0.31), "top-2": {0: measured(0.6, cpu=7.0)}, "sft": {}}
-    recorded = {"warmup": seeds(0.3, 0.31, 0.32), "top-2": seeds(0.6, 0.61, 0.62), "control": seeds(0.4)}
+    recorded = {"warmup": seeds(0.3, 0.31, 0.32, cpu=2.0), "top-2": seeds(0.6, 0.61, 0.62), "control": seeds(0.4)}
     found = join(own, recorded)
-    assert found.results["top-2"] == {0: measured(0.6, cpu=7.0), 1: measured(0.61), 2: measured(0.62)}
-    assert found.results["warmup"] == recorded["warmup"] and found.results["control"] == seeds(0.4)
+    # this machine took 1 second for warm-ups that took the recorded one 2
+    half, whole = measured(0.61, cpu=0.5), measured(0.62)
+    assert found.results["top-2"] == {0: measured(0.6, cpu=7.0), 1: half, 2: whole}
+    assert found.results["warmup"] == {**seeds(0.3, 0.31), 2: measured(0.32, cpu=2.0)}
+    assert found.results["control"] == seeds(0.4, cpu=0.5)
+    again = join(own, found.results)
+    assert again.results == found.results
     assert found.taken == 4 and found.strangers == [] and found.results["sft"] == {}
     said = sources(Path("runs"), Path("study.json"), found)
-    assert said == "3 of the 7 runs were read from `runs`, 4 from an earlier run's record in `study.json`"
+    assert said.startswith("3 of the 7 runs were read from `runs`, 4 from an earlier run's record in `study.json`")
 
 
 def test_nothing_is_taken_for_a_seed_whose_warmup_is_another_policy() -> None:
