@@ -169,7 +169,7 @@ def devices() -> Iterator[Finding]:
     yield Finding("cpu", "cores", "ok", f"{allowed or cores} of {cores}; {torch.get_num_threads()} threads a process")
     yield Finding("cpu", "vectors", "ok", torch.backends.cpu.get_cpu_capability())
     speed = "in hardware: rollouts of small models are faster with data.engine.dtype bfloat16"
-    yield Finding("cpu", "bf16", "ok", speed if can_pack() else "emulated: do not set data.engine.dtype to it")
+    yield Finding("cpu", "bf16", "ok", speed if can_pack() else "emulated: rollouts are faster with float32")
 
 
 def memory() -> Finding:

@@ -21,6 +21,12 @@ ALIVE = 2**25
 CHANGED = ("final_logit_softcapping", "logit_scale", "logits_scaling", "lm_head_multiplier")
 
 
+def changes_logits(model: PreTrainedModel) -> bool:
+    """Whether the model's logits are not what its head gives."""
+    text = model.config.get_text_config()
+    return any(getattr(text, name, None) for name in CHANGED)
+
+
 def token_logprobs(model: PreTrainedModel, part: Inputs) -> tuple[Tensor, Tensor]:
     """Log-probabilities of the responses' tokens, differentiable.
 
@@ -76,7 +82,7 @@ def _predicted(model: PreTrainedModel, inputs: dict[str, Any], source: Tensor, t
     text = model.config.get_text_config()
     size = max(1, ALIVE // text.vocab_size)
     # The head of a sharded model is whole in its own forward only: no chunks there.
-    changed = any(getattr(text, name, None) for name in CHANGED) or isinstance(head.weight, DTensor)
+    changed = changes_logits(model) or isinstance(head.weight, DTensor)
     chunked = len(source) > size and not changed
     found: list[Tensor] = []
 

@@ -51,8 +51,7 @@ def draw(logits: Tensor, sampling: Sampling, uniform: Tensor, temperature: Tenso
 def _draw(logits: Tensor, sampling: Sampling, uniform: Tensor, temperature: Tensor | None) -> Tensor:
     scores = logits.float()
     if temperature is not None:
-        if bool((temperature != 1).any()):
-            scores = scores / temperature[:, None]
+        scores = scores / temperature[:, None]
     elif sampling.temperature != 1:
         scores = scores / sampling.temperature
     if sampling.top_k:
@@ -60,7 +59,8 @@ def _draw(logits: Tensor, sampling: Sampling, uniform: Tensor, temperature: Tens
         scores = scores.masked_fill(scores < least, -torch.inf)
     if sampling.top_p < 1:
         scores = _nucleus(scores, sampling.top_p)
-    weights = (scores - scores.max(-1, keepdim=True).values).exp_()
+    top = scores.max(-1, keepdim=True).values
+    weights = (scores - top if scores is logits else scores.sub_(top)).exp_()
     if sampling.min_p:
         weights = weights.masked_fill(weights < sampling.min_p, 0)  # the most likely token weighs 1
     return _place(weights, uniform.to(weights))
@@ -79,7 +79,7 @@ def _place(weights: Tensor, uniform: Tensor) -> Tensor:
     rows, size = weights.shape
     if size % BLOCK:
         weights = pad(weights, (0, -size % BLOCK))
-    weights = weights.view(rows, -1, BLOCK)
+    weights = weights.reshape(rows, -1, BLOCK)
     sums = weights.sum(-1)
     running = sums.cumsum(-1)
     wanted = uniform[:, None] * running[:, -1:]

@@ -17,8 +17,11 @@ from mstar.modules.policy import PolicyModule
 from mstar.modules.renderer import placeholders
 from mstar.rollout import GenerateEngine, NativeEngine, RolloutEngine
 from mstar.rollout.draw import draw, uniforms
+from mstar.rollout.native.packed import can_pack
 from mstar.types import Group, Prompt, Request, Sampling
 from tests.architectures import ARCHITECTURES, prompts_for
+
+needs_bf16 = pytest.mark.skipif(not can_pack(), reason="this CPU has no instructions for bf16")
 
 
 class Built:
@@ -392,3 +395,16 @@ def test_a_draw_that_rounding_puts_before_its_block_takes_no_weightless_token() 
     near = torch.cat([edges + step * 2.0**-25 for step in range(-6, 7)]).float()
     drawn = draw(logits.expand(len(near), -1).contiguous(), Sampling(), near)
     assert (weights[0, drawn] > 0).all()
+
+
+@pytest.mark.parametrize(("dtype", "near"), [("float32", 1e-4), pytest.param("bfloat16", 0.05, marks=needs_bf16)])
+def test_packed_weights_sample_near_the_policy(
+    module: PolicyModule, prompts: list[Prompt], dtype: Any, near: float
+) -> None:
+    greedy = Sampling(num_responses=1, temperature=0.0, max_new_tokens=4)
+    asked = [Request(prompt) for prompt in prompts]
+    one, other = (run(NativeEngine(dtype=kind, logprobs=True), module, asked, greedy) for kind in ("auto", dtype))
+    for name, group in one.items():
+        expected, found = group.rollouts[0].logprobs, other[name].rollouts[0].logprobs
+        assert expected is not None and found is not None
+        assert found[0] == pytest.approx(expected[0], abs=near)

@@ -36,7 +36,7 @@ def module() -> PolicyModule:
 
 def test_rows_and_prompts_fit_into_the_share(module: PolicyModule, monkeypatch: pytest.MonkeyPatch) -> None:
     with module.inference() as policy:
-        each = bytes_per_row(policy.model, False, 100)
+        each = bytes_per_row(policy.model, 100)
         monkeypatch.setattr("mstar.rollout.native.memory.free_memory", lambda _: 60 * each)
         fits = room(policy.model, 100, share=0.5)
         assert fits.rows == 20 and fits.row_bytes == 20 * each and fits.prompt_bytes == 10 * each
@@ -50,7 +50,7 @@ def test_a_row_counts_its_keys_and_values(module: PolicyModule) -> None:
     with module.inference() as policy:
         text = policy.model.config.get_text_config()
         keys = 2 * text.num_hidden_layers * text.num_key_value_heads * text.head_dim * 4
-        grown = bytes_per_row(policy.model, False, 600) - bytes_per_row(policy.model, False, 300)
+        grown = bytes_per_row(policy.model, 600) - bytes_per_row(policy.model, 300)
         assert grown == 2 * (1024 - 512) * keys  # slots of 64, 128, … come beside the one that holds them all
         assert free_memory(policy.model.device) > 2**20
 
@@ -170,7 +170,7 @@ def test_keys_and_values_stay_within_their_share_of_the_memory(
     found = []
     with module.inference() as policy:
         for rows in (3, 40):
-            free = 2 * rows * bytes_per_row(policy.model, False, 60 + 10)
+            free = 2 * rows * bytes_per_row(policy.model, 60 + 10)
             monkeypatch.setattr("mstar.rollout.native.memory.free_memory", lambda _, free=free: free)
             engine = NativeEngine(share=share, memory=0.75)
             groups = list(engine.generate(policy, requests, Sampling(1, max_new_tokens=10), 0))

@@ -29,7 +29,7 @@ def requests(num: int) -> list[Request]:
 def product(dtype: torch.dtype) -> tuple[nn.Linear, Tensor, Tensor, Tensor]:
     """A layer of a policy, an input, and its product by itself and packed."""
     with policy().inference() as ready:
-        layer = next(module for module in ready.model.modules() if type(module) is nn.Linear)
+        layer: Any = next(module for name, module in ready.model.named_modules() if name.endswith("fc2"))
         x = torch.randn(5, 3, layer.in_features)
         plain = layer(x)
         (packed,) = PackedLinears(ready.model, dtype).around(layer(x) for _ in range(1))
@@ -82,6 +82,25 @@ def test_keys_and_values_are_kept_in_bf16() -> None:
     assert engines["float32"].account.cache_bytes == 2 * engines["bfloat16"].account.cache_bytes
 
 
+@needs_bf16
+def test_beginnings_that_wait_are_kept_in_bf16_too() -> None:
+    engines = {dtype: NativeEngine(dtype=dtype, rows=1, share=False) for dtype in ("float32", "bfloat16")}
+    with policy().inference() as ready:
+        for engine in engines.values():
+            list(engine.generate(ready, requests(4), GREEDY, seed=0))
+    assert engines["float32"].account.cache_bytes == 2 * engines["bfloat16"].account.cache_bytes
+
+
+def test_biased_attention_stays_as_it_is() -> None:
+    query, key, value = (torch.randn(1, 2, 5, 8) for _ in range(3))
+    bias = torch.randn(1, 2, 5, 5)
+    found, _ = blocks.attend(Attention(), query, key, value, None, position_bias=bias)
+    attention = nn.functional.scaled_dot_product_attention
+    torch.testing.assert_close(found, attention(query, key, value, bias).transpose(1, 2))
+    found, _ = blocks.attend(Attention(), query, key[:, :, :3], value[:, :, :3], None)  # cross attention
+    assert torch.equal(found, attention(query, key[:, :, :3], value[:, :, :3]).transpose(1, 2))
+
+
 @pytest.mark.parametrize("masked", [False, True])
 def test_queries_in_fp32_attend_to_keys_in_bf16(masked: bool) -> None:
     query, keys, values = (torch.randn(3, 2, count, 8) for count in (5, 7, 7))
@@ -110,9 +129,8 @@ def test_images_are_attended_to_in_blocks(scores: int, monkeypatch: pytest.Monke
     query, key, value = (torch.randn(2, 9, 3, 8).transpose(1, 2) for _ in range(3))
     found, _ = blocks.attend(Attention(), query, key, value, None, scaling=0.3)
     exact = nn.functional.scaled_dot_product_attention(query, key, value, scale=0.3).transpose(1, 2)
-    assert found.dtype == torch.float32
-    torch.testing.assert_close(found, exact, rtol=0, atol=0.03)
-    assert not torch.equal(found, exact)
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(found.float(), exact, rtol=0, atol=0.03)
 
 
 def test_masked_and_causal_attention_stays_as_it_is() -> None:
@@ -131,7 +149,7 @@ def test_the_vision_tower_attends_in_blocks_only_while_it_is_asked_to(architectu
     model, _ = ARCHITECTURES[architecture]()
     found = {name: m.config._attn_implementation for name, m in model.named_modules() if "is_causal" in vars(m)}
     assert set(found.values()) == {"sdpa"}
-    with blocks.installed(model):
+    with blocks.installed([attention.config for attention in blocks.tower_attentions(model)]):
         inside = {name: m.config._attn_implementation for name, m in model.named_modules() if name in found}
     assert {name: kind == blocks.NAME for name, kind in inside.items()} == {name: "vis" in name for name in found}
     assert {m.config._attn_implementation for n, m in model.named_modules() if n in found} == {"sdpa"}
@@ -172,5 +190,52 @@ def test_other_weights_are_refused(dtype: Any) -> None:
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_a_machine_that_cannot_is_told(dtype: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mstar.rollout.native.packed.can_pack", lambda _dtype: False)
-    with policy().inference() as ready, pytest.raises(ValueError, match=f"{dtype}.*set it to auto"):
+    with policy().inference() as ready, pytest.raises(ValueError, match=f"{dtype}.*oneDNN.*set it to auto"):
         next(NativeEngine(dtype=dtype).generate(ready, requests(1), GREEDY, seed=0))
+
+
+def test_a_machine_without_bf16_is_told_of_fp32(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mstar.rollout.native.packed.can_pack", lambda dtype: dtype == torch.float32)
+    with policy().inference() as ready, pytest.raises(ValueError, match="no instructions: set it to float32"):
+        next(NativeEngine(dtype="bfloat16").generate(ready, requests(1), GREEDY, seed=0))
+
+
+def test_another_type_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"engine\.dtype is bf16; give auto, float32 or bfloat16"):
+        NativeEngine(dtype="bf16")  # type: ignore[arg-type]
+
+
+@needs_bf16
+def test_what_is_only_read_again_stays_in_bf16() -> None:
+    wanted = {"up_proj": torch.bfloat16, "down_proj": torch.float32, "fc1": torch.bfloat16, "fc2": torch.float32}
+    kinds = {
+        **wanted,
+        "layers.0.self_attn.o_proj": torch.float32,
+        "out_proj": torch.bfloat16,
+        "lm_head": torch.bfloat16,
+    }
+    model, _ = ARCHITECTURES["idefics3"]()
+    with torch.inference_mode():
+        packed = PackedLinears(model, torch.bfloat16)
+        for end, kind in kinds.items():
+            layer: Any = next(module for name, module in model.named_modules() if name.endswith(end))
+            (found,) = packed.around(layer(torch.randn(2, layer.in_features)) for _ in range(1))
+            assert found.dtype == kind, end
+
+
+@needs_bf16
+def test_a_model_that_computes_on_its_logits_gets_them_in_fp32() -> None:
+    with policy().inference() as ready:
+        head: Any = ready.model.get_output_embeddings()
+        x = torch.randn(2, head.in_features)
+        (narrow,) = PackedLinears(ready.model, torch.bfloat16).around(head(x) for _ in range(1))
+        ready.model.config.get_text_config().logit_scale = 2.0
+        (wide,) = PackedLinears(ready.model, torch.bfloat16).around(head(x) for _ in range(1))
+    assert narrow.dtype == torch.bfloat16 and wide.dtype == torch.float32
+    assert torch.equal(narrow.float(), wide)
+
+
+def test_many_equal_keys_do_not_overflow_in_half_precision() -> None:
+    keys = torch.ones(1, 1, 8192, 4, dtype=torch.float16)
+    found, _ = attend(torch.ones(1, 1, 1, 4), keys, 10 * keys, None, None)
+    torch.testing.assert_close(found, torch.full_like(found, 10.0), rtol=1e-2, atol=0)

@@ -33,6 +33,7 @@ class SlotAttention:
 
     def __init__(self, slots: Slots, prompts: SharedPrompts | None, model: PreTrainedModel) -> None:
         self.slots, self.prompts = slots, prompts
+        self.rounded = slots.shape.device.type == "cpu" and slots.shape.dtype != model.dtype
         self.configs: list[Any] = list(
             {id(m.config): m.config for m in model.modules() if is_language_attention(m)}.values()
         )
@@ -50,7 +51,8 @@ class SlotAttention:
         for number, shelf in enumerate(self.slots.shelves):
             if shelf.rows:
                 held = torch.tensor([lengths[row] for row in shelf.rows], device=device)
-                longest = max(lengths[row] for row in shelf.rows)
+                # matrix products in bf16 on a CPU would copy what is not the whole of a shelf
+                longest = shelf.capacity if self.rounded else max(lengths[row] for row in shelf.rows)
                 mask = self._mask(held, longest) if min(lengths[row] for row in shelf.rows) < longest else None
                 rows = slice(start, start := start + len(shelf.rows))
                 self.parts.append((rows, number, longest, self._ends(held, shelf.capacity), mask))
@@ -88,7 +90,7 @@ class SlotAttention:
         self.gather = (row[:, None] * heads + head[:, None]).flatten().to(self.slots.shape.device)
         self.back = (place[:, None] + head * widest).flatten().to(self.slots.shape.device)
         self.groups, self.widest = top, widest
-        self.reach, self.prompt_mask = self.prompts.mask(sorted(members), top)
+        self.reach, self.prompt_mask = self.prompts.mask(sorted(members), top, whole=self.rounded)
 
     @contextmanager
     def installed(self) -> Iterator[None]:
@@ -166,7 +168,7 @@ def attend(
         scaling: Of the scores; ``None`` is ``size ** -0.5``.
 
     Returns:
-        ``(rows, heads, queries, value size)`` and ``(rows, heads, queries)``.
+        ``(rows, heads, queries, value size)`` in the queries' type, and ``(rows, heads, queries)``, at least fp32.
     """
     if query.device.type == "cpu" and query.dtype == keys.dtype and keys.shape[-1] == values.shape[-1]:
         # The kernel behind scaled_dot_product_attention on CPUs, which also gives the denominator.
@@ -180,5 +182,5 @@ def attend(
     top = scores.amax(-1, keepdim=True)
     weights = scores.sub_(top).exp_()
     total = weights.sum(-1, keepdim=True)
-    out = (weights.to(values.dtype) @ values).to(query.dtype) / total.to(query.dtype)
-    return out, (top + total.log())[..., 0]
+    out = weights.div_(total).to(values.dtype) @ values
+    return out.to(query.dtype), (top + total.log())[..., 0]

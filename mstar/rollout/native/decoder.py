@@ -48,7 +48,7 @@ class Decoder:
         self.stops = StopTexts(policy.renderer)
         self.intake = Intake(policy, room, share, account)
         self.live: dict[int, Response] = {}
-        self.bytes_of_row = cache(partial(bytes_per_row, policy.model, room.rounded))
+        self.bytes_of_row = cache(partial(bytes_per_row, policy.model, rounded=room.rounded))
         self.reserved: dict[int, int] = {}  # bytes that each live row may come to take
         self.taken = 0  # of all of them
         self.free = list(range(self.rows - 1, -1, -1))
@@ -183,13 +183,14 @@ class Decoder:
         merged: dict[Sampling, list[int]] = {}
         for sampling, places in kinds.items():
             merged.setdefault(_cut(sampling), []).extend(places)
+        plain = all(sampling.temperature in (0, 1) for sampling in kinds)  # as the cuts say already
         if len(merged) == 1:
             (cut,) = merged
-            return draw(logits, cut, uniform, None if cut.temperature == 0 else temperature)
+            return draw(logits, cut, uniform, None if plain or cut.temperature == 0 else temperature)
         token = torch.zeros(len(order), dtype=torch.long, device=self.device)
         for cut, places in merged.items():
             at = torch.tensor(places, device=self.device)
-            token[at] = draw(logits[at], cut, uniform[at], None if cut.temperature == 0 else temperature[at])
+            token[at] = draw(logits[at], cut, uniform[at], None if plain or cut.temperature == 0 else temperature[at])
         return token
 
     def _stopped(self, row: int, sampling: Sampling) -> bool:

@@ -22,6 +22,8 @@ from mstar.types import Group, Request, Rollout, Sampling
 
 log = logging.getLogger(__name__)
 
+TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
 
 class NativeEngine:
     """Samples from any Hugging Face vision-language model with a key-value cache in every layer.
@@ -45,10 +47,11 @@ class NativeEngine:
         memory: Share of the memory that is free at the start which keys and values may take, in (0, 1]. Out of memory
             all the same, the engine goes on with half the rows; nothing finished is lost.
         dtype: ``auto`` samples from the policy as it is. ``float32`` packs the weights of a policy in fp32 for oneDNN,
-            a second copy of them: the same policy, faster on CPUs (``benchmarks/rollout.py``). ``bfloat16`` rounds
-            the inputs and weights of linear layers, keys and values, and attention scores to bf16, on CPUs that have
-            instructions for it: faster still from a few million weights on, but responses and their log-probabilities
-            are those of the rounded policy.
+            a second copy of them: the same policy, faster on CPUs (``benchmarks/rollout.py``); under autocast its
+            products stay in fp32. ``bfloat16`` rounds the inputs and weights of linear layers, attention of images
+            and of what is sampled, and its keys and values (those of models decoded a batch at a time excepted) to
+            bf16, on CPUs that have instructions for it: faster still from a few million weights on, but responses and
+            their log-probabilities are those of the rounded policy.
     """
 
     def __init__(
@@ -63,6 +66,8 @@ class NativeEngine:
             raise ValueError(f"engine.rows is {rows}; give 1 or more.")
         if not 0 < memory <= 1:
             raise ValueError(f"engine.memory is {memory}; give a share in (0, 1].")
+        if dtype not in ("auto", *TYPES):
+            raise ValueError(f"engine.dtype is {dtype}; give auto, float32 or bfloat16.")
         self.rows = rows
         self.logprobs = logprobs
         self.share = share
@@ -75,8 +80,9 @@ class NativeEngine:
         if not requests:
             return
         groups = Finished(policy, requests, sampling)
-        around = iter if self.dtype == "auto" else PackedLinears(policy.model, getattr(torch, self.dtype)).around
-        fits = room(policy.model, groups.longest, self.memory, self.rows, rounded=self.dtype == "bfloat16")
+        around = iter if self.dtype == "auto" else PackedLinears(policy.model, TYPES[self.dtype]).around
+        rounded = self.dtype == "bfloat16" and shares(policy.model)
+        fits = room(policy.model, groups.longest, self.memory, self.rows, rounded=rounded)
         while True:
             decoder = self._decoder(policy, seed, fits)
             try:

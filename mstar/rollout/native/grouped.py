@@ -82,7 +82,7 @@ class Grouped:
         """Whether so many rows of so many tokens may be decoded together."""
         model = self.policy.model
         # A step copies a layer's cache to add to it, and dropping rows copies all layers but one at a time.
-        each = tokens * bytes_per_token(model, rounded=False) * 3 // 2 + bytes_of_logits(model)
+        each = tokens * bytes_per_token(model) * 3 // 2 + bytes_of_logits(model)
         return rows <= self.room.rows and rows * each <= self.room.row_bytes + self.room.prompt_bytes
 
 

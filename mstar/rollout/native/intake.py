@@ -17,7 +17,7 @@ from mstar.rollout.native.prompts import SharedPrompts
 from mstar.rollout.native.slots import KeyShape
 
 PREFILL_TOKENS = 4096  # of one forward pass over prompts: bounds the memory it needs
-PREFILL_PIXELS = 2**21  # of one forward pass, colours counted apart: more images together are slower on a CPU
+PREFILL_PIXELS = 2**21  # of one forward pass on a CPU, colours counted apart: more images together are slower
 SHARED_FROM = 48  # tokens a prompt must have for sharing to cost less than reading copies
 
 
@@ -54,7 +54,8 @@ class Intake:
 
     def __init__(self, policy: Policy, room: Room, share: bool | None, account: Account) -> None:
         self.policy, self.room, self.share, self.account = policy, room, share, account
-        self.token_bytes = bytes_per_token(policy.model, room.rounded)
+        self.token_bytes = bytes_per_token(policy.model, rounded=room.rounded)
+        self.on_cpu = policy.model.device.type == "cpu"
         self.shape: KeyShape | None = None
         self.prompts: SharedPrompts | None = None
         self.starts: deque[Start] = deque()
@@ -134,7 +135,7 @@ class Intake:
         """Whether these may be computed together now."""
         if len(prompts) > 1 and (
             len(prompts) * max(each.width for each in prompts) > PREFILL_TOKENS
-            or sum(each.pixels for each in prompts) > PREFILL_PIXELS
+            or (self.on_cpu and sum(each.pixels for each in prompts) > PREFILL_PIXELS)
         ):
             return False
         tokens = sum(each.keys.shape[2] for each in self.held.values())
@@ -166,7 +167,9 @@ class Intake:
             number, begin = max(self.left, default=-1) + 1, 0
         else:
             number, begin = self.prompts.add(filled.keys[:, :, :length], filled.values[:, :, :length]), length
-        # Clones: a view would keep the keys of all prompts that were computed together.
-        own = filled.keys[:, :, begin:].clone(), filled.values[:, :, begin:].clone()
-        self.held[number] = Held(*own, copied=length - begin)
+        # Copies: a view would keep the keys of all prompts that were computed together.
+        assert self.shape is not None
+        kept = self.shape.dtype
+        keys, values = (each[:, :, begin:].to(kept, copy=True) for each in (filled.keys, filled.values))
+        self.held[number] = Held(keys, values, copied=length - begin)
         return number

@@ -52,21 +52,21 @@ def room(model: PreTrainedModel, tokens: int, share: float, rows: int | None = N
             are kept in bf16.
     """
     budget = int(free_memory(model.device) * share)
-    each = bytes_per_row(model, rounded, tokens)
+    each = bytes_per_row(model, tokens, rounded=rounded)
     most = MOST_ROWS["cpu, rounded" if rounded else "cuda" if model.device.type == "cuda" else "cpu"]
     taken = rows or max(1, min(most, budget * 2 // 3 // each))
     return Room(taken, taken * each, max(budget // 3, budget - taken * each), rounded)
 
 
-def bytes_per_row(model: PreTrainedModel, rounded: bool, tokens: int) -> int:
+def bytes_per_row(model: PreTrainedModel, tokens: int, *, rounded: bool = False) -> int:
     """Most memory of one response: keys and values of its tokens, and its logits three times (raw, warped, summed).
 
     A slot of each size up to the one that holds them (``Slots``).
     """
-    return (2 * capacity_for(tokens) - SMALLEST) * bytes_per_token(model, rounded) + bytes_of_logits(model)
+    return (2 * capacity_for(tokens) - SMALLEST) * bytes_per_token(model, rounded=rounded) + bytes_of_logits(model)
 
 
-def bytes_per_token(model: PreTrainedModel, rounded: bool) -> int:
+def bytes_per_token(model: PreTrainedModel, *, rounded: bool = False) -> int:
     """Memory of a token's keys and values in all layers, in bf16 if they are rounded."""
     text: Any = model.config.get_text_config()
     layers = text.per_layer_config if text.is_heterogeneous else [text] * text.num_hidden_layers

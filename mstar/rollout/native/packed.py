@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from mstar.modules.logprobs import changes_logits
 from mstar.rollout.native import blocks
 
 Item = TypeVar("Item")
@@ -33,17 +34,25 @@ class PackedLinears:
     """
 
     def __init__(self, model: PreTrainedModel, dtype: torch.dtype) -> None:
-        self.model, self.rounded, name = model, dtype == torch.bfloat16, str(dtype).removeprefix("torch.")
+        asked = str(dtype).removeprefix("torch.")
+        if not can_pack(torch.float32):
+            raise ValueError(f"engine.dtype is {asked}, which needs oneDNN, and this torch has none: set it to auto.")
         if not can_pack(dtype):
-            raise ValueError(f"engine.dtype is {name}, for which this CPU has no instructions: set it to auto.")
+            raise ValueError(f"engine.dtype is {asked}, for which this CPU has no instructions: set it to float32.")
         layers = {name: module for name, module in model.named_modules() if type(module) is nn.Linear}
         if unfit := next((name for name, layer in layers.items() if not _fits(layer.weight)), None):
             raise ValueError(
-                f"engine.dtype is {name}, which is for weights in fp32, whole on each rank, on a CPU; {unfit} has "
-                f"others. Set engine.dtype to auto, and model.backbone.dtype to bfloat16 for a policy in bf16."
+                f"engine.dtype is {asked}, which is for weights in fp32, whole on each rank, on a CPU; {unfit} has "
+                f"others. Set engine.dtype to auto, which samples from the policy in the type it has."
             )
-        head = model.get_output_embeddings()  # its logits are many: they are widened when they are drawn from
-        self.forwards = [(layer, _packed(layer, dtype, widen=layer is not head)) for layer in layers.values()]
+        head = model.get_output_embeddings() if changes_logits(model) else None
+        towers = blocks.tower_attentions(model) if dtype == torch.bfloat16 else []
+        self.towers = list({id(attention.config): attention.config for attention in towers}.values())
+        inside = {id(layer) for attention in towers for layer in attention.modules()}
+        self.forwards = []
+        for name, layer in layers.items():
+            kept = id(layer) in inside or (_expands(name, layer) and layer is not head)
+            self.forwards.append((layer, _packed(layer, dtype, widen=not kept)))
 
     def around(self, items: Iterator[Item]) -> Iterator[Item]:
         """Let an iterator compute with the packed weights, and whoever consumes it with the model's own."""
@@ -58,8 +67,7 @@ class PackedLinears:
     @contextmanager
     def _installed(self) -> Iterator[None]:
         with ExitStack() as stack:
-            if self.rounded:
-                stack.enter_context(blocks.installed(self.model))
+            stack.enter_context(blocks.installed(self.towers))
             stack.callback(self._remove)
             for layer, forward in self.forwards:
                 layer.__dict__["forward"] = forward  # hooks stay in force
@@ -71,13 +79,23 @@ class PackedLinears:
 
 
 def can_pack(dtype: torch.dtype = torch.bfloat16) -> bool:
-    """Whether this machine has oneDNN, and multiplies in ``dtype``, fp32 or bf16."""
-    bf16 = dtype == torch.bfloat16
-    return torch._C._has_mkldnn and (not bf16 or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()))
+    """Whether torch has oneDNN, and this machine instructions to multiply in ``dtype``, fp32 or bf16."""
+    if not torch._C._has_mkldnn or dtype not in (torch.float32, torch.bfloat16):
+        return False
+    return dtype == torch.float32 or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def _fits(weight: Tensor) -> bool:
     return type(weight) is nn.Parameter and weight.dtype == torch.float32 and weight.device.type == "cpu"
+
+
+def _expands(name: str, layer: nn.Linear) -> bool:
+    """Whether a layer is the first of an MLP or the head: their results are many, and stay in bf16.
+
+    Only an activation, or the next layer, reads them. What a language model attends to must be of one type, and its
+    rotated queries and keys are in fp32; a tower's, which are not, may stay too.
+    """
+    return layer.out_features > layer.in_features and "attn" not in name and "attention" not in name
 
 
 def _packed(layer: nn.Linear, dtype: torch.dtype, widen: bool) -> Callable[[Tensor], Tensor]:

@@ -53,9 +53,12 @@ class SharedPrompts:
         if (numbers, room) != (self.keys.shape[1], self.keys.shape[3]):
             self._resize(numbers, room)
 
-    def mask(self, used: Sequence[int], top: int) -> tuple[int, Tensor | None]:
-        """How far the prompts in ``used`` reach, and the mask ``(top, 1, 1, reach)`` of what is beyond each."""
-        reach = max(self.lengths[number] for number in used)
+    def mask(self, used: Sequence[int], top: int, whole: bool = False) -> tuple[int, Tensor | None]:
+        """How far the prompts in ``used`` reach, and the mask ``(top, 1, 1, reach)`` of what is beyond each.
+
+        ``whole`` takes all of the room there is, the rest of it masked.
+        """
+        reach = self.keys.shape[3] if whole else max(self.lengths[number] for number in used)
         if all(self.lengths[number] == reach for number in used):
             return reach, None
         held = torch.tensor(
