@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from benchmarks.study_arms import ARMS
 from benchmarks.study_page import Measured, Results
 from mstar.files import read_json, write_json
 
@@ -29,59 +31,77 @@ class Joined:
     results: dict[str, dict[int, Measured]]
     taken: int
     """Figures from the record: an arm under a seed is one."""
-    strangers: list[int]
-    """Seeds whose warm-up policy is not the recorded one; nothing of the record is taken for them."""
+    pace: float | None
+    """CPU seconds of this machine for one of the recorded; ``None`` if nothing was run in both."""
 
 
 def write_record(file: Path, results: Results, setting: Setting) -> None:
-    """Keep what was measured."""
+    """Keep what was measured, and what each arm was."""
     measured = {name: {seed: asdict(one) for seed, one in found.items()} for name, found in results.items()}
-    write_json(file, {**asdict(setting), "measured": measured})
+    write_json(file, {**asdict(setting), "arms": _arms(), "measured": measured})
 
 
 def read_record(file: Path, setting: Setting) -> dict[str, dict[int, Measured]]:
     """What was measured before, by arm and seed; nothing if there is no record.
 
     Raises:
-        ValueError: If the record was made with other settings.
+        ValueError: If the record was made with other settings, of all arms or of one it has figures of.
     """
     if not file.is_file():
         return {}
     record = read_json(file)
-    made = Setting(record["steps"], record["control_epochs"])
-    if made != setting:
+    made = [f"--{name} {record.get(name, 'unknown')}" for name in asdict(setting)]
+    if made != [f"--{name} {value}" for name, value in asdict(setting).items()]:
         raise ValueError(
-            f"{file} was made with --steps {made.steps} --control_epochs {made.control_epochs}. "
-            "Take the same, or another --page, beside which a new record is written."
+            f"{file} was made with {' '.join(made)}. Take the same, or another --page, beside which a new record is "
+            f"written."
+        )
+    now, then = _arms(), record["arms"]
+    if changed := [name for name, found in record["measured"].items() if found and now.get(name) != then.get(name)]:
+        raise ValueError(
+            f"{file} has figures of {', '.join(changed)}, made with other settings of the arm. Take them out of its "
+            f"'measured', or take another --page, beside which a new record is written."
         )
     measured = record["measured"].items()
     return {name: {int(seed): Measured(**one) for seed, one in found.items()} for name, found in measured}
 
 
+def _arms() -> dict[str, Any]:
+    """The settings of each arm, as JSON has them."""
+    return {arm.name: {**asdict(arm), "selectors": list(arm.selectors)} for arm in ARMS}
+
+
 def join(own: Results, recorded: Results) -> Joined:
     """Add to a run's figures the recorded ones that it lacks.
 
-    An arm is paired with others of its seed because all began from one warm-up policy. Where the run has a seed's
-    warm-up, its accuracies must be the recorded ones to the digit; a CPU that calculates otherwise gives others. CPU
-    seconds of the record are turned into the run's by how long that warm-up took in each.
+    An arm is paired with others of its seed because all began from one warm-up policy. CPU seconds of the record are
+    turned into the run's by how long the warm-ups that are in both took in each.
+
+    Raises:
+        ValueError: If a seed's warm-up policy in the run is another than the recorded one: a CPU that calculates
+            otherwise makes others, and so their accuracies tell.
     """
     ours, theirs = own.get("warmup", {}), recorded.get("warmup", {})
-    both = ours.keys() & theirs.keys()
-    strangers = sorted(seed for seed in both if ours[seed].accuracy != theirs[seed].accuracy)
+    both = sorted(ours.keys() & theirs.keys())
+    others = [seed for seed in both if _scores(ours[seed]) != _scores(theirs[seed])]
+    if others:
+        raise ValueError(
+            f"The warm-up policies of seeds {', '.join(map(str, others))} are others than the recorded ones: this "
+            "machine calculates otherwise, and its arms cannot be compared with the recorded. Take another --page, "
+            "beside which a new record is written, and run all --arms here."
+        )
+    pace = sum(ours[s].cpu_seconds for s in both) / sum(theirs[s].cpu_seconds for s in both) if both else None
     results, taken = {name: dict(found) for name, found in own.items()}, 0
     for name, found in recorded.items():
-        missing = {seed: one for seed, one in found.items() if seed not in own.get(name, {}) and seed not in strangers}
-        gaps = {seed: _timed(one, ours.get(seed), theirs.get(seed)) for seed, one in missing.items()}
+        missing = {seed: one for seed, one in found.items() if seed not in own.get(name, {})}
+        gaps = {s: replace(one, cpu_seconds=round(one.cpu_seconds * (pace or 1), 3)) for s, one in missing.items()}
         taken += len(gaps)
         results[name] = dict(sorted({**results.get(name, {}), **gaps}.items()))
-    return Joined(results, taken, strangers)
+    return Joined(results, taken, pace)
 
 
-def _timed(one: Measured, ours: Measured | None, theirs: Measured | None) -> Measured:
-    """A recorded arm with CPU seconds of the machine that the run was made on."""
-    if ours is None or theirs is None:
-        return one
-    return replace(one, cpu_seconds=round(one.cpu_seconds * ours.cpu_seconds / theirs.cpu_seconds, 3))
+def _scores(measured: Measured) -> tuple[dict[str, float], dict[str, float]]:
+    return measured.accuracy, measured.scaling
 
 
 def sources(folder: Path, file: Path, joined: Joined) -> str:
@@ -89,8 +109,7 @@ def sources(folder: Path, file: Path, joined: Joined) -> str:
     total = sum(map(len, joined.results.values()))
     found = f"{total - joined.taken} of the {total} runs were read from `{folder}`"
     if joined.taken:
-        found += f", {joined.taken} from an earlier run's record in `{file.name}`, CPU times turned into this machine's"
-    if joined.strangers:
-        seeds = ", ".join(map(str, joined.strangers))
-        found += f"; of seeds {seeds} nothing was taken from the record, whose warm-up policies are others"
+        found += f", {joined.taken} from an earlier run's record in `{file.name}`"
+        if joined.pace is not None and round(joined.pace, 2) != 1:
+            found += f", their CPU time times {joined.pace:.2f} for this machine, as its warm-ups took"
     return found

@@ -139,27 +139,57 @@ def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
         read_record(file, Setting(600, 34))
 
 
+def test_figures_of_an_arm_that_has_changed_are_refused(tmp_path: Path) -> None:
+    file, setting = tmp_path / "study.json", Setting(600, 50)
+    write_record(file, {"control": seeds(0.4), "above": seeds(0.5), "top-2": {}}, setting)
+    record = json.loads(file.read_text())
+    record["arms"]["top-2"]["interval"] = 0.5  # nothing was measured with it
+    file.write_text(json.dumps(record))
+    assert read_record(file, setting)["above"] == seeds(0.5)
+    record["arms"]["above"]["selectors"] = []
+    file.write_text(json.dumps(record))
+    with pytest.raises(
+        ValueError, match=r"has figures of above, made with other settings of the arm\. Take them out of"
+    ):
+        read_record(file, setting)
+
+
+def test_a_record_of_another_form_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "study.json"
+    file.write_text(json.dumps({"control": {}}))
+    with pytest.raises(ValueError, match="--steps unknown --control_epochs unknown"):
+        read_record(file, Setting(600, 50))
+
+
 def test_a_run_is_joined_with_the_record_where_it_has_nothing() -> None:
     own = {"warmup": seeds(0.3, 0.31), "top-2": {0: measured(0.6, cpu=7.0)}, "sft": {}}
-    recorded = {"warmup": seeds(0.3, 0.31, 0.32, cpu=2.0), "top-2": seeds(0.6, 0.61, 0.62), "control": seeds(0.4)}
+    recorded = {"warmup": seeds(0.3, 0.31, 0.32, cpu=2.0), "top-2": seeds(0.6, 0.61), "control": seeds(0.4)}
     found = join(own, recorded)
     # this machine took 1 second for warm-ups that took the recorded one 2
-    half, whole = measured(0.61, cpu=0.5), measured(0.62)
-    assert found.results["top-2"] == {0: measured(0.6, cpu=7.0), 1: half, 2: whole}
-    assert found.results["warmup"] == {**seeds(0.3, 0.31), 2: measured(0.32, cpu=2.0)}
+    assert found.results["top-2"] == {0: measured(0.6, cpu=7.0), 1: measured(0.61, cpu=0.5)}
+    assert found.results["warmup"] == {**seeds(0.3, 0.31), 2: measured(0.32)}
     assert found.results["control"] == seeds(0.4, cpu=0.5)
-    again = join(own, found.results)
-    assert again.results == found.results
-    assert found.taken == 4 and found.strangers == [] and found.results["sft"] == {}
+    assert found.taken == 3 and found.pace == 0.5 and found.results["sft"] == {}
     said = sources(Path("runs"), Path("study.json"), found)
-    assert said.startswith("3 of the 7 runs were read from `runs`, 4 from an earlier run's record in `study.json`")
+    assert said.startswith("3 of the 6 runs were read from `runs`, 3 from an earlier run's record in `study.json`")
+    assert "CPU time times 0.50" in said
+    again = join(own, found.results)
+    assert again.results == found.results and "CPU" not in sources(Path("runs"), Path("study.json"), again)
 
 
-def test_nothing_is_taken_for_a_seed_whose_warmup_is_another_policy() -> None:
-    found = join({"warmup": seeds(0.3, 0.5)}, {"warmup": seeds(0.3, 0.31), "control": seeds(0.4, 0.41)})
-    assert found.strangers == [1] and found.results["control"] == seeds(0.4) and found.taken == 1
-    assert found.results["warmup"] == seeds(0.3, 0.5)
-    assert "of seeds 1 nothing was taken" in sources(Path("runs"), Path("study.json"), found)
+def test_a_record_of_other_warmup_policies_is_refused_and_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded = {"warmup": seeds(0.3, 0.31), "control": seeds(0.4, 0.41)}
+    with pytest.raises(ValueError, match=r"policies of seeds 1 are others .* Take another --page"):
+        join({"warmup": seeds(0.3, 0.5)}, recorded)
+    file = tmp_path / "study.json"
+    write_record(file, recorded, Setting(600, 50))
+    before = file.read_bytes()
+    monkeypatch.setattr("benchmarks.study.read_results", lambda *_: {"warmup": seeds(0.5)})
+    with pytest.raises(ValueError, match="policies of seeds 0"):
+        study(["--page_only", "--page", str(tmp_path / "study.md")])
+    assert file.read_bytes() == before
 
 
 def test_page_only_shows_the_record_of_an_empty_run_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
