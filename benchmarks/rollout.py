@@ -37,7 +37,7 @@ from mstar.rollout.native.packed import can_pack
 from mstar.types import Prompt, Request, Sampling
 
 RESPONSES = 16
-NUM_PROMPTS = {"tiny": 32, "mid": 32, "small": 32}  # of the native engine
+NUM_PROMPTS = {"tiny": 32, "mid": 32, "small": 16}  # of the native engine
 GENERATED = {"tiny": 8, "mid": 4, "small": 2}  # of generate, whose rate does not depend on it
 BATCHES = {"tiny": (1, 4, 8), "mid": (1, 2, 4), "small": (1, 2)}  # prompts a call of generate
 SAMPLING = Sampling(num_responses=1, max_new_tokens=200)

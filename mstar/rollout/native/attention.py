@@ -179,8 +179,6 @@ def attend(
     scores = (query.to(keys.dtype) @ keys.transpose(-1, -2)).float()
     scores *= query.shape[-1] ** -0.5 if scaling is None else scaling
     scores = scores if mask is None else scores.add_(mask)
-    top = scores.amax(-1, keepdim=True)
-    weights = scores.sub_(top).exp_()
-    total = weights.sum(-1, keepdim=True)
-    out = weights.div_(total).to(values.dtype) @ values
-    return out.to(query.dtype), (top + total.log())[..., 0]
+    weights = scores.softmax(-1)
+    mass = scores.amax(-1) - weights.amax(-1).log()
+    return (weights.to(values.dtype) @ values).to(query.dtype), mass

@@ -17,7 +17,7 @@ from mstar.rollout.native.prompts import SharedPrompts
 from mstar.rollout.native.slots import KeyShape
 
 PREFILL_TOKENS = 4096  # of one forward pass over prompts: bounds the memory it needs
-PREFILL_PIXELS = 2**21  # of one forward pass on a CPU, colours counted apart: more images together are slower
+PREFILL_PIXELS = 2**20  # of one forward pass on a CPU, colours counted apart: more images together are slower
 SHARED_FROM = 48  # tokens a prompt must have for sharing to cost less than reading copies
 
 
