@@ -26,11 +26,14 @@ from mstar.modules.process_reward import ProcessRewardModule
 from mstar.modules.renderer import Renderer
 from mstar.modules.tree import shares
 from mstar.rollout import GenerateEngine, NativeEngine, RolloutEngine
+from mstar.rollout.native.packed import can_pack
 from mstar.types import Group, Prompt, Request, Sampling
 
 RESPONSES = ("3+4=7\n\nIt is 7.", "It is 9.")
 CLOSE = 2e-4
 """Between two ways to compute a log-probability in fp32."""
+ROUNDED = 0.1
+"""Between one in fp32 and one in bf16, of these small models."""
 
 
 def picture(seed: int, width: int, height: int) -> Image.Image:
@@ -207,6 +210,20 @@ def same_logprobs(subject: Subject) -> None:
                 assert trained == pytest.approx(plain(ready, group.prompt, rollout.tokens), abs=CLOSE)
 
 
+def packed_weights(subject: Subject) -> None:
+    """With weights packed in fp32 the engine records what the trainer computes; with weights in bf16, nearly that."""
+    near = {"float32": CLOSE, "bfloat16": ROUNDED}
+    types: tuple[Any, ...] = tuple(name for name in near if can_pack(getattr(torch, name)))
+    for dtype in types:
+        engine = NativeEngine(logprobs=True, dtype=dtype)
+        groups = subject.sample(engine, Sampling(2, temperature=0.8, max_new_tokens=5))
+        with subject.module.inference() as ready:
+            pairs = [(group.prompt, rollout.tokens) for group in groups for rollout in group]
+            trained = response_logprobs(ready.model, ready.renderer, pairs)
+        found = [rollout.logprobs for group in groups for rollout in group]
+        assert [pytest.approx(each, abs=near[dtype]) for each in trained] == found
+
+
 def plain(ready: Policy, prompt: Prompt, tokens: tuple[int, ...]) -> list[float]:
     """Log-probabilities of a response by one call of the model on prompt and response."""
     logits = ready.model(**ready.renderer.encode([prompt], [tokens])).logits[0, -len(tokens) - 1 : -1]
@@ -302,6 +319,7 @@ CHECKS: tuple[Callable[[Subject], None], ...] = (
     never_sampled,
     loss_mask,
     same_logprobs,
+    packed_weights,
     same_greedy_tokens,
     process_scores,
     save_and_reload,
