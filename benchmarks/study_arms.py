@@ -166,8 +166,8 @@ TABLES = (
     ),
 )
 ORDERINGS = (
-    ("continuous-25", "iterative-rft", "carrying the optimizer on beats resetting it"),
-    ("continuous-25", "rest-em", "going on beats going back to the warm-up policy"),
+    ("continuous-25", "iterative-rft", "continuous, 25 %, beats iterative RFT, 100 %"),
+    ("continuous-25", "rest-em", "continuous, 25 %, beats ReST-EM, 100 %"),
     ("continuous-25", "continuous-100", "an interval of 25 % beats 100 %"),
     ("continuous-25", "continuous-6", "an interval of 25 % beats 6.25 %"),
     ("continuous-25", "random-2", "all right responses beat two at random"),

@@ -121,7 +121,7 @@ def test_the_page_tells_what_appears_what_is_reversed_and_what_is_missing() -> N
         "top-2": seeds(0.7, 0.71, 0.75, cpu=110.0),
     }
     text = page(results, "command", "all read")
-    assert "| going on beats going back to the warm-up policy | -10.7 [-11.0, -10.0] | is reversed |" in text
+    assert "| continuous, 25 %, beats ReST-EM, 100 % | -10.7 [-11.0, -10.0] | is reversed |" in text
     assert "| the process reward's top 2 beat all right responses | +20.3 [+19.0, +22.0] | appears |" in text
     row = next(line for line in text.splitlines() if line.startswith("| top-2 |"))
     assert row == "| top-2 | 3 | 72.0 | 62.0 | +31.0 [+29.0, +34.0] | +20.3 [+19.0, +22.0] | 1.10 | 45.3 | 59.2 |"
