@@ -13,6 +13,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from mstar.modules.renderer import Inputs
+from mstar.rollout.native.packed import can_pack
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Machine:
     """What one thread does at best."""
 
     flops: float
-    """Floating-point operations a second, in a product of two large fp32 matrices."""
+    """Floating-point operations a second, in a large fp32 product by the faster of torch's libraries."""
     bandwidth: float
     """Bytes read a second from memory."""
 
@@ -30,6 +31,11 @@ class Machine:
         square, long = torch.randn(1024, 1024), torch.randn(2**26)  # 256 MB: beyond every cache
         out = torch.empty_like(square)
         product = _median(lambda: torch.mm(square, square, out=out))
+        if can_pack(torch.float32):
+            packed = torch.ops.mkldnn._reorder_linear_weight(square, len(square))
+            product = min(
+                product, _median(lambda: torch.ops.mkldnn._linear_pointwise(square, packed, None, "none", [], ""))
+            )
         total = _median(lambda: long.sum())
         return cls(2 * 1024**3 / product, long.nbytes / total)
 
