@@ -2,10 +2,11 @@
 
 ``python -m benchmarks.study --seeds 5``: about 5 CPU-hours, for 20 arms of two or three minutes each for every seed,
 one a core. Each seed is a recipe (`mstar run`) in ``runs/study/seed<n>``, so a stopped study goes on where it stopped,
-and every stage can be run by hand. ``--arms top-2 random-2`` runs some arms, ``--page_only`` writes the page of what is
-there; arms that the run folder lacks are taken from ``docs/study.json`` (`benchmarks.study_record`). With ``--small``
-scenes are learnt by heart in seconds: it tries the machinery and measures nothing, so its page goes into its own
-folder. Run it from the project's folder. The last line is JSON.
+and every stage can be run by hand. ``--arms top-2 random-2`` runs some arms, ``--first_seed 5`` other seeds for what
+five do not tell apart, ``--page_only`` writes the page of what is there; arms and seeds that the run folder lacks are
+taken from ``docs/study.json`` (`benchmarks.study_record`). With ``--small`` scenes are learnt by heart in seconds: it
+tries the machinery and measures nothing, so its page goes into its own folder. Run it from the project's folder. The
+last line is JSON.
 """
 
 from __future__ import annotations
@@ -57,7 +58,8 @@ def run_seed(recipe: Path, folder: Path, seed: int) -> bool:
 def parse(words: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=5, help="seeds 0, 1, … (default: 5)")
+    parser.add_argument("--seeds", type=int, default=5, help="how many (default: 5)")
+    parser.add_argument("--first_seed", type=int, default=0, help="the first of them (default: 0)")
     parser.add_argument("--out", type=Path, help="run folder (default: runs/study, runs/study-small with --small)")
     parser.add_argument("--arms", nargs="+", default=list(NAMES), choices=NAMES, metavar="ARM", help=", ".join(NAMES))
     parser.add_argument("--steps", type=int, default=STEPS, help="optimizer steps of an arm, the warm-up's included")
@@ -71,14 +73,14 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
     asked = parser.parse_args(words)
     asked.out = asked.out or Path("runs/study-small" if asked.small else "runs/study")
     asked.page = asked.page or (asked.out / "study.md" if asked.small else Path("docs/study.md"))
-    asked.arms = [name for name in NAMES if name in {"warmup", "control", *asked.arms}]  # every table has these
+    asked.arms = [name for name in NAMES if name in {"warmup", *asked.arms}]  # all begin from the warm-up
     return asked
 
 
 def main(words: list[str] | None = None) -> None:
     """Run what is not done yet, then write the page."""
     asked = parse(words)
-    seeds, failed = range(asked.seeds), list[int]()
+    seeds, failed = range(asked.first_seed, asked.first_seed + asked.seeds), list[int]()
     record, setting = asked.page.with_suffix(".json"), Setting(asked.steps, asked.control_epochs)
     recorded = read_record(record, setting)
     if not asked.page_only:

@@ -78,7 +78,7 @@ def test_tables_and_orderings_name_arms_that_are_run_with_a_control() -> None:
         assert {row.arm for row in table.rows} <= set(NAMES) and table.base in NAMES
         assert "control" in {row.arm for row in table.rows}
     assert {name for one, other, _ in ORDERINGS for name in (one, other)} <= set(NAMES)
-    assert parse(["--arms", "top-2"]).arms == ["warmup", "control", "top-2"]
+    assert parse(["--arms", "top-2"]).arms == ["warmup", "top-2"] and "control" in parse([]).arms
 
 
 def test_an_unknown_arm_is_refused() -> None:
