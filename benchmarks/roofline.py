@@ -13,7 +13,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from mstar.modules.renderer import Inputs
-from mstar.rollout.native.packed import can_pack
+from mstar.rollout.native.packed import product_rates
 
 
 @dataclass(frozen=True)
@@ -28,16 +28,9 @@ class Machine:
     @classmethod
     def measured(cls) -> Machine:
         """Of this machine, now: medians of five."""
-        square, long = torch.randn(1024, 1024), torch.randn(2**26)  # 256 MB: beyond every cache
-        out = torch.empty_like(square)
-        product = _median(lambda: torch.mm(square, square, out=out))
-        if can_pack(torch.float32):
-            packed = torch.ops.mkldnn._reorder_linear_weight(square, len(square))
-            product = min(
-                product, _median(lambda: torch.ops.mkldnn._linear_pointwise(square, packed, None, "none", [], ""))
-            )
-        total = _median(lambda: long.sum())
-        return cls(2 * 1024**3 / product, long.nbytes / total)
+        long = torch.randn(2**26)  # 256 MB: beyond every cache
+        rates = product_rates()
+        return cls(max(rates["auto"], rates.get("float32", 0)), long.nbytes / _median(long.sum))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import json
 import os
 import platform
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, metadata, requires, version
@@ -26,6 +26,8 @@ Say what this machine has and lacks. Exit code 0 if the base works, 1 if not.
 """
 IMPORTED = ("torch", "lightning", "transformers", "datasets", "pyarrow", "torchdata", "jsonargparse", "peft")
 """Packages whose libraries can be there and yet not load."""
+WORTH = 1.1
+"""Times as fast as ``auto`` that packed products have to be: they take a second copy of the weights."""
 LIMIT = Path("/sys/fs/cgroup/memory.max")
 GIB = 2**30
 
@@ -163,13 +165,26 @@ def devices() -> Iterator[Finding]:
         yield Finding("device", "mps", "ok", platform.processor())
     if not torch.cuda.device_count():
         yield Finding("device", "cuda", "ok", f"none (torch {torch.__version__}); everything runs on the CPU, slowly")
-    from mstar.rollout.native.packed import can_pack
+    from mstar.rollout.native.packed import product_rates
 
     cores, allowed = os.cpu_count() or 1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
     yield Finding("cpu", "cores", "ok", f"{allowed or cores} of {cores}; {torch.get_num_threads()} threads a process")
     yield Finding("cpu", "vectors", "ok", torch.backends.cpu.get_cpu_capability())
-    speed = "in hardware: rollouts of small models are faster with data.engine.dtype bfloat16"
-    yield Finding("cpu", "bf16", "ok", speed if can_pack() else "emulated: rollouts are faster with float32")
+    yield Finding("cpu", "products", "ok", fastest(product_rates()))
+
+
+def fastest(rates: Mapping[str, float]) -> str:
+    """What products a CPU-second say of ``data.engine.dtype``: another than ``auto`` has to be worth it.
+
+    >>> fastest({"auto": 106e9, "float32": 235e9, "bfloat16": 460e9})
+    'billions a second: auto 106, float32 235, bfloat16 460; rollouts are fastest with data.engine.dtype bfloat16'
+    >>> fastest({"auto": 163e9, "float32": 158e9, "bfloat16": 86e9})
+    'billions a second: auto 163, float32 158, bfloat16 86; rollouts are fastest with data.engine.dtype auto'
+    """
+    best = max(rates, key=lambda name: rates[name])
+    best = best if rates[best] > WORTH * rates["auto"] else "auto"
+    found = ", ".join(f"{name} {rate / 1e9:.0f}" for name, rate in rates.items())
+    return f"billions a second: {found}; rollouts are fastest with data.engine.dtype {best}"
 
 
 def memory() -> Finding:

@@ -12,7 +12,7 @@ from mstar.demo.scenes import DigitScenes
 from mstar.modules.policy import Policy
 from mstar.rollout.native import NativeEngine, blocks
 from mstar.rollout.native.attention import attend
-from mstar.rollout.native.packed import PackedLinears, can_pack
+from mstar.rollout.native.packed import PackedLinears, can_pack, product_rates
 from mstar.types import Request, Rollout, Sampling
 from tests.architectures import ARCHITECTURES
 from tests.policies import policy
@@ -239,3 +239,11 @@ def test_many_equal_keys_do_not_overflow_in_half_precision() -> None:
     keys = torch.ones(1, 1, 8192, 4, dtype=torch.float16)
     found, _ = attend(torch.ones(1, 1, 1, 4), keys, 10 * keys, None, None)
     torch.testing.assert_close(found, torch.full_like(found, 10.0), rtol=1e-2, atol=0)
+
+
+def test_products_are_timed_in_the_types_that_can_be_packed(monkeypatch: pytest.MonkeyPatch) -> None:
+    packable = {name for name, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16)) if can_pack(dtype)}
+    rates = product_rates(256)
+    assert rates.keys() == {"auto", *packable} and all(1e6 < rate < 1e15 for rate in rates.values())
+    monkeypatch.setattr("mstar.rollout.native.packed.can_pack", lambda dtype: False)
+    assert product_rates(32).keys() == {"auto"}

@@ -17,12 +17,10 @@ from mstar.rollout.native.decoder import Decoder
 from mstar.rollout.native.grouped import Grouped
 from mstar.rollout.native.jobs import Job, Written
 from mstar.rollout.native.memory import Room, is_out_of_memory, room
-from mstar.rollout.native.packed import PackedLinears
+from mstar.rollout.native.packed import TYPES, PackedLinears
 from mstar.types import Group, Request, Rollout, Sampling
 
 log = logging.getLogger(__name__)
-
-TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 class NativeEngine:
@@ -50,8 +48,9 @@ class NativeEngine:
             a second copy of them: the same policy, faster on CPUs (``benchmarks/rollout.py``); under autocast its
             products stay in fp32. ``bfloat16`` rounds the inputs and weights of linear layers, attention of images
             and of what is sampled, and its keys and values (those of models decoded a batch at a time excepted) to
-            bf16, on CPUs that have instructions for it: faster still from a few million weights on, but responses and
-            their log-probabilities are those of the rounded policy.
+            bf16, on CPUs that have instructions for it: faster still on some, from a few million weights on, slower on
+            others (``mstar doctor`` measures which); responses and their log-probabilities are those of the rounded
+            policy.
     """
 
     def __init__(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import statistics
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -14,6 +16,8 @@ from transformers import PreTrainedModel
 from mstar.modules.logprobs import changes_logits
 from mstar.rollout.native import blocks
 
+TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+"""What ``engine.dtype`` may ask for."""
 Item = TypeVar("Item")
 PACKED_FOR = 64
 """Rows that the packing is best for; on other numbers it costs a few per cent."""
@@ -83,6 +87,29 @@ def can_pack(dtype: torch.dtype = torch.bfloat16) -> bool:
     if not torch._C._has_mkldnn or dtype not in (torch.float32, torch.bfloat16):
         return False
     return dtype == torch.float32 or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def product_rates(size: int = 1024) -> dict[str, float]:
+    """Floating-point operations a CPU-second by ``engine.dtype``, of the types this machine can pack.
+
+    Instructions are no proof of speed: there are CPUs on which oneDNN multiplies in bf16 at half its rate in fp32.
+
+    Args:
+        size: Of the square matrices multiplied; medians of five rounds.
+    """
+    square = torch.randn(size, size)
+    runs: dict[str, Callable[[], Tensor]] = {"auto": partial(torch.mm, square, square)}
+    for name, dtype in TYPES.items():
+        if can_pack(dtype):
+            layer = nn.Linear(size, size, bias=False)
+            runs[name] = partial(_packed(layer, dtype, widen=False), square.to(dtype))
+    took: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(6):
+        for name, run in runs.items():  # in turn: what else the machine does falls on all of them
+            began = time.process_time()
+            run()
+            took[name].append(time.process_time() - began)
+    return {name: 2 * size**3 / statistics.median(found[1:]) for name, found in took.items()}  # the first warms up
 
 
 def _fits(weight: Tensor) -> bool:
