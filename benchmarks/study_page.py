@@ -150,6 +150,11 @@ def facts(results: Results) -> str:
         "needs them, as a share of the control's: above 1, an arm had more than its equal-compute control. The last "
         "two columns are the paper's (MiniCPM-V-2.5): another model, other data, no intervals.",
     ]
+    if partial := [seed for seed in seeds if seed not in results.get("control", {})]:
+        lines.append(
+            f"Run without the control, for some arms only: {', '.join(map(str, partial))}. Means are of all seeds an "
+            "arm has, differences of those that both have."
+        )
     if warmups := results.get("warmup", {}):
         found = [warmups[seed].ranking for seed in sorted(warmups)]
         each = ", ".join("none to compare" if auc is None else f"{auc:.2f}" for auc in found)

@@ -129,6 +129,15 @@ def test_the_page_tells_what_appears_what_is_reversed_and_what_is_missing() -> N
     assert "| top-2 | 30.0 | 20.0 |" in text and "M-STaR beats" not in text
 
 
+def test_the_page_tells_of_seeds_without_a_control() -> None:
+    results = {"control": seeds(0.4, 0.42), "top-2": seeds(0.7, 0.71, 0.75), "top-1": seeds(0.6, 0.6, 0.6)}
+    text = page(results, "command", "all read")
+    assert "Run without the control, for some arms only: 2." in text
+    row = next(line for line in text.splitlines() if line.startswith("| top-2 |"))
+    assert row.startswith("| top-2 | 3 | 72.0 | 62.0 | +29.5 [")  # all three, and the two with a control
+    assert "without the control" not in page({"control": seeds(0.4), "top-2": seeds(0.7)}, "command", "all read")
+
+
 def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
     file, setting = tmp_path / "study.json", Setting(600, 50)
     results = {"control": seeds(0.4, 0.42), "warmup": {3: replace(measured(0.3), ranking=0.7)}, "top-2": {}}
