@@ -177,14 +177,14 @@ def fastest(rates: Mapping[str, float]) -> str:
     """What products a CPU-second say of ``data.engine.dtype``: another than ``auto`` has to be worth it.
 
     >>> fastest({"auto": 106e9, "float32": 235e9, "bfloat16": 460e9})
-    'billions a second: auto 106, float32 235, bfloat16 460; rollouts are fastest with data.engine.dtype bfloat16'
+    'GFLOP/s: auto 106, float32 235, bfloat16 460; rollouts are fastest with data.engine.dtype bfloat16'
     >>> fastest({"auto": 163e9, "float32": 158e9, "bfloat16": 86e9})
-    'billions a second: auto 163, float32 158, bfloat16 86; rollouts are fastest with data.engine.dtype auto'
+    'GFLOP/s: auto 163, float32 158, bfloat16 86; rollouts are fastest with data.engine.dtype auto'
     """
     best = max(rates, key=lambda name: rates[name])
     best = best if rates[best] > WORTH * rates["auto"] else "auto"
     found = ", ".join(f"{name} {rate / 1e9:.0f}" for name, rate in rates.items())
-    return f"billions a second: {found}; rollouts are fastest with data.engine.dtype {best}"
+    return f"GFLOP/s: {found}; rollouts are fastest with data.engine.dtype {best}"
 
 
 def memory() -> Finding:

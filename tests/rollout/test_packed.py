@@ -12,7 +12,7 @@ from mstar.demo.scenes import DigitScenes
 from mstar.modules.policy import Policy
 from mstar.rollout.native import NativeEngine, blocks
 from mstar.rollout.native.attention import attend
-from mstar.rollout.native.packed import PackedLinears, can_pack, product_rates
+from mstar.rollout.native.packed import PackedLinears, can_pack, product_rates, warn_if_slow
 from mstar.types import Request, Rollout, Sampling
 from tests.architectures import ARCHITECTURES
 from tests.policies import policy
@@ -247,3 +247,23 @@ def test_products_are_timed_in_the_types_that_can_be_packed(monkeypatch: pytest.
     assert rates.keys() == {"auto", *packable} and all(1e6 < rate < 1e15 for rate in rates.values())
     monkeypatch.setattr("mstar.rollout.native.packed.can_pack", lambda dtype: False)
     assert product_rates(32).keys() == {"auto"}
+
+
+def test_a_type_that_is_slow_here_is_warned_of(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("mstar.rollout.native.packed.product_rates", lambda: {"auto": 200e9, "bfloat16": 100e9})
+    warn_if_slow.__wrapped__("bfloat16")
+    assert "computes 100 GFLOP/s, with auto 200: set it to auto" in caplog.text
+    caplog.clear()
+    monkeypatch.setattr("mstar.rollout.native.packed.product_rates", lambda: {"auto": 200e9, "bfloat16": 300e9})
+    warn_if_slow.__wrapped__("bfloat16")
+    assert not caplog.text
+
+
+def test_timing_products_leaves_random_numbers_alone() -> None:
+    torch.manual_seed(3)
+    expected = torch.rand(4)
+    torch.manual_seed(3)
+    product_rates(32)
+    assert torch.equal(torch.rand(4), expected)

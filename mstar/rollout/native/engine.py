@@ -17,7 +17,7 @@ from mstar.rollout.native.decoder import Decoder
 from mstar.rollout.native.grouped import Grouped
 from mstar.rollout.native.jobs import Job, Written
 from mstar.rollout.native.memory import Room, is_out_of_memory, room
-from mstar.rollout.native.packed import TYPES, PackedLinears
+from mstar.rollout.native.packed import TYPES, PackedLinears, warn_if_slow
 from mstar.types import Group, Request, Rollout, Sampling
 
 log = logging.getLogger(__name__)
@@ -81,6 +81,8 @@ class NativeEngine:
         groups = Finished(policy, requests, sampling)
         around = iter if self.dtype == "auto" else PackedLinears(policy.model, TYPES[self.dtype]).around
         rounded = self.dtype == "bfloat16" and shares(policy.model)
+        if self.dtype == "bfloat16":
+            warn_if_slow(self.dtype)
         fits = room(policy.model, groups.longest, self.memory, self.rows, rounded=rounded)
         while True:
             decoder = self._decoder(policy, seed, fits)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
+from functools import cache, partial
+from math import inf
 from typing import TypeVar
 
 import torch
@@ -15,6 +17,8 @@ from transformers import PreTrainedModel
 
 from mstar.modules.logprobs import changes_logits
 from mstar.rollout.native import blocks
+
+log = logging.getLogger(__name__)
 
 TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 """What ``engine.dtype`` may ask for."""
@@ -97,11 +101,12 @@ def product_rates(size: int = 1024) -> dict[str, float]:
     Args:
         size: Of the square matrices multiplied; medians of five rounds.
     """
-    square = torch.randn(size, size)
+    square = torch.linspace(-1, 1, size**2).view(size, size)  # no random numbers: the run's own stay as they are
+    layer = nn.Linear(size, size, bias=False, device="meta")
+    layer.weight = nn.Parameter(square)
     runs: dict[str, Callable[[], Tensor]] = {"auto": partial(torch.mm, square, square)}
     for name, dtype in TYPES.items():
         if can_pack(dtype):
-            layer = nn.Linear(size, size, bias=False)
             runs[name] = partial(_packed(layer, dtype, widen=False), square.to(dtype))
     took: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(6):
@@ -110,6 +115,19 @@ def product_rates(size: int = 1024) -> dict[str, float]:
             run()
             took[name].append(time.process_time() - began)
     return {name: 2 * size**3 / statistics.median(found[1:]) for name, found in took.items()}  # the first warms up
+
+
+@cache
+def warn_if_slow(asked: str) -> None:
+    """Say once, in the log, if this machine multiplies slower in the type asked for than without packing."""
+    rates = product_rates()
+    if rates.get(asked, inf) < rates["auto"]:
+        log.warning(
+            "engine.dtype is %s, in which this machine computes %.0f GFLOP/s, with auto %.0f: set it to auto.",
+            asked,
+            rates[asked] / 1e9,
+            rates["auto"] / 1e9,
+        )
 
 
 def _fits(weight: Tensor) -> bool:
