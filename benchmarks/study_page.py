@@ -153,7 +153,8 @@ def facts(results: Results) -> str:
     if partial := [seed for seed in seeds if seed not in results.get("control", {})]:
         lines.append(
             f"Run without the control, for some arms only: {', '.join(map(str, partial))}. Means are of all seeds an "
-            "arm has, differences of those that both have."
+            "arm has, differences of those that both have; seeds added after a look at others make intervals somewhat "
+            "too narrow."
         )
     if warmups := results.get("warmup", {}):
         found = [warmups[seed].ranking for seed in sorted(warmups)]
